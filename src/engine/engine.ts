@@ -1,0 +1,370 @@
+/**
+ * The engine contract: the data plane as the control plane sees it.
+ *
+ * An engine owns the sockets, frames, forwards, times transactions and bounds every queue. Commands go down and return at
+ * once; events come up in batches. Nothing here is a Node stream, socket or TLS object, so that threads in Rust can stand
+ * behind it as well as `node:net` (docs/ARCHITECTURE.md, "Two planes").
+ *
+ * Engine invariant I3: nothing is forwarded but for a session opened by {@link Engine.openSession}, and nothing is dialled
+ * but by {@link Engine.connectHop}.
+ */
+export interface Engine {
+  readonly kind: 'ts' | 'native';
+
+  /** Binds a listener and starts accepting. Rejects with `E_LISTEN` or `E_TLS_MATERIAL`. */
+  listen(spec: ListenSpec): Promise<BoundListener>;
+  /** Stops accepting; connections stay. */
+  unlisten(listener: ListenerId): void;
+  /** Replaces certificate, key and trust of a TLS listener for handshakes that begin from now on. */
+  updateTls(listener: ListenerId, tls: TlsServerSpec): void;
+
+  /** Names under which this relay is addressed: the hosts and ports of its listeners, and `my_uri` (relay R-042). */
+  setAuthorities(authorities: readonly OwnAuthority[]): void;
+  /** Replaces the limits; those of a framer hold for connections opened from now on. */
+  setLimits(limits: EngineLimits): void;
+
+  /** Opens a session: from now on its URI is forwarded for (RFC 4976 section 6.3, relay R-034). */
+  openSession(spec: SessionSpec): SessionId;
+  /** Moves the end of a session (relay D-41). Unknown ids are ignored: the session has just gone. */
+  extendSession(session: SessionId, expiresAtMs: number): void;
+  closeSession(session: SessionId, reason: SessionCloseReason): void;
+
+  /** Answers a `request` event. An id that is unknown, or whose connection has gone, is ignored. */
+  answer(request: RequestId, response: Answer): void;
+
+  /**
+   * Decides a `hop` event: use an open connection with the same `key`, else dial. What has been queued meanwhile goes out
+   * when it is open; when every candidate fails, its requests fail with 408.
+   */
+  connectHop(hop: ConnectionId, spec: ConnectSpec): void;
+  /** Decides a `hop` event: its requests fail with that status (REPORT or response, relay R-062). */
+  refuseHop(hop: ConnectionId, status: number): void;
+
+  /** Says that a connection stands for a relay of that name, proven by its certificate (relay R-030). */
+  identify(connection: ConnectionId, relay: string): void;
+  closeConnection(connection: ConnectionId, reason: CloseReason): void;
+
+  connections(): ConnectionInfo[];
+  sessions(): SessionInfo[];
+  stats(): EngineStats;
+
+  /**
+   * Stops accepting and waits until every transaction is finished and every outbox empty, at most `timeoutMs`; then closes
+   * all connections.
+   */
+  drain(timeoutMs: number): Promise<void>;
+  /** Closes everything at once and releases the sockets. */
+  stop(): Promise<void>;
+}
+
+export type ListenerId = number;
+export type ConnectionId = number;
+export type SessionId = number;
+export type RequestId = number;
+
+/** Makes an engine. Events are delivered in batches, never inside a command. */
+export type EngineFactory = (options: EngineOptions) => Engine;
+
+export interface EngineOptions {
+  readonly limits: EngineLimits;
+  readonly environment: EngineEnvironment;
+  /** Receives every event, in order. Must not throw. */
+  readonly onEvents: (events: readonly EngineEvent[]) => void;
+}
+
+/** Time and randomness, passed in so that tests own them. */
+export interface EngineEnvironment {
+  /** Milliseconds on a clock that never goes back. */
+  nowMs(): number;
+  /** Calls `tick` about every `intervalMs` until the returned function is called. Timers of the engine are as coarse. */
+  every(intervalMs: number, tick: () => void): () => void;
+  /** Fills with cryptographically strong random bytes. */
+  random(into: Uint8Array): void;
+}
+
+/** Limits and timeouts of the data plane; 0 is no limit. Their names in the configuration: docs/configuration.md. */
+export interface EngineLimits {
+  readonly sendTimeoutMs: number;
+  readonly maxMsgChunks: number;
+  readonly tlsHandshakeTimeoutMs: number;
+  readonly maxConnections: number;
+  readonly maxConnectionsPerIp: number;
+  readonly lineBytes: number;
+  readonly headerBytes: number;
+  readonly headerLines: number;
+  readonly pathUris: number;
+  readonly nonSendBodyBytes: number;
+  readonly messageBytes: number;
+  readonly outboxBytes: number;
+  /** Transactions that one connection may owe an answer to; reading of its sources stops above. */
+  readonly transactionsPerConnection: number;
+  readonly probationMs: number;
+  readonly idleMs: number;
+  /** Waiting for a response (RFC 4975 section 7.1.1: 30 s). */
+  readonly transactionMs: number;
+}
+
+export interface ListenSpec {
+  readonly address: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Absent: plain TCP. */
+  readonly tls?: TlsServerSpec;
+}
+
+export interface BoundListener {
+  readonly listener: ListenerId;
+  readonly address: string;
+  readonly port: number;
+}
+
+/** A TLS endpoint as data: PEM texts, no Node objects. */
+export interface TlsSpec {
+  readonly certificate?: string;
+  readonly privateKey?: string;
+  /** Trusted CAs. Absent: those of the system. */
+  readonly ca?: string;
+  readonly crl?: string;
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+  readonly maxVersion: 'TLSv1.2' | 'TLSv1.3';
+  /** OpenSSL cipher list. */
+  readonly ciphers?: string;
+  readonly ecCurve?: string;
+  /** Refuse a peer whose certificate does not verify. */
+  readonly verifyCert: boolean;
+}
+
+export interface TlsServerSpec extends TlsSpec {
+  readonly certificate: string;
+  readonly privateKey: string;
+  /** Refuse a peer without a certificate; one is always asked for (relay R-040). */
+  readonly requireCert: boolean;
+}
+
+export interface TlsClientSpec extends TlsSpec {
+  /** Sent as SNI, and compared with subjectAltName when `verifyCert` (relay R-091). */
+  readonly serverName: string;
+}
+
+/** Host (lower case; IPv6 without brackets, normalised) and port under which this relay is addressed; 0: any port or none. */
+export interface OwnAuthority {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface SessionSpec {
+  /** The URI handed out in Use-Path, exactly as written there. */
+  readonly uri: string;
+  /** From-Path of the AUTH, in order. */
+  readonly clientPath: readonly string[];
+  /** Where the client is: the connection of the AUTH, or any connection of that relay (relay R-034). */
+  readonly previousHop: { readonly connection: ConnectionId } | { readonly relay: string; readonly connection: ConnectionId };
+  readonly expiresAtMs: number;
+  /** A second connection towards the client is refused with 506 while the first lives (relay R-094). */
+  readonly exclusivePeer: boolean;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly comment: string;
+  /** In order, after the paths. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+}
+
+export interface ConnectSpec {
+  /** Connections with the same key are shared: scheme, host, port, TLS domain, verified identity. */
+  readonly key: string;
+  /** Tried in order. */
+  readonly candidates: readonly { readonly address: string; readonly port: number }[];
+  readonly tls?: TlsClientSpec;
+  /** For each candidate, until the connection (with its TLS handshake) is usable. */
+  readonly timeoutMs: number;
+  /** Local address to dial from. */
+  readonly localAddress?: string;
+  /** The connection stands for the relay of this name once its certificate is verified. */
+  readonly relay?: string;
+}
+
+export interface SocketAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface TlsInfo {
+  readonly protocol: string;
+  readonly cipher: string;
+  /** SNI, of an accepted connection that sent one. */
+  readonly serverName?: string;
+  /** The peer's certificate, if it has sent one. */
+  readonly peer?: {
+    /** Chains to a trusted CA. */
+    readonly verified: boolean;
+    /** dNSName and iPAddress entries. */
+    readonly altNames: readonly string[];
+    readonly subject: string;
+  };
+}
+
+export type EngineEvent =
+  | OpenedEvent
+  | ClosedEvent
+  | RequestEvent
+  | HopEvent
+  | SessionClosedEvent
+  | AuthRejectedEvent;
+
+/** A connection is usable (TLS handshake done). */
+export interface OpenedEvent {
+  readonly type: 'opened';
+  readonly connection: ConnectionId;
+  readonly direction: 'in' | 'out';
+  readonly listener?: ListenerId;
+  readonly remote: SocketAddress;
+  readonly local: SocketAddress;
+  readonly tls?: TlsInfo;
+}
+
+/** A connection has gone, or never came to be. Its sessions are closed by events before this one. */
+export interface ClosedEvent {
+  readonly type: 'closed';
+  readonly connection: ConnectionId;
+  readonly direction: 'in' | 'out';
+  readonly remote: SocketAddress;
+  readonly reason: CloseReason;
+  /** What exactly was wrong: an error code with its offset, a message of the system. Never bytes of the peer. */
+  readonly detail?: string;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
+/** A request addressed to this relay itself: AUTH, or another method with one URI of ours in To-Path. */
+export interface RequestEvent {
+  readonly type: 'request';
+  readonly request: RequestId;
+  readonly connection: ConnectionId;
+  readonly listener?: ListenerId;
+  readonly remote: SocketAddress;
+  readonly method: string;
+  readonly toPath: readonly string[];
+  readonly fromPath: readonly string[];
+  /** All other headers in order, names as received. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+}
+
+/** A session wants to reach a next hop that it has not reached before: answer with connectHop or refuseHop. */
+export interface HopEvent {
+  readonly type: 'hop';
+  readonly hop: ConnectionId;
+  readonly session: SessionId;
+  /** Connection that the request came in on. */
+  readonly connection: ConnectionId;
+  readonly method: string;
+  /** The next hop as written in To-Path. */
+  readonly uri: string;
+  /** URIs of To-Path from the next hop on: 1 when it is the endpoint itself. */
+  readonly pathLength: number;
+}
+
+export interface SessionClosedEvent {
+  readonly type: 'sessionClosed';
+  readonly session: SessionId;
+  readonly reason: SessionCloseReason;
+}
+
+/** An AUTH with credentials that was forwarded for this connection came back 401 without `stale=true` (relay R-037). */
+export interface AuthRejectedEvent {
+  readonly type: 'authRejected';
+  readonly connection: ConnectionId;
+}
+
+export const SESSION_CLOSE_REASONS = ['released', 'expired', 'connection_closed', 'command', 'shutdown'] as const;
+export type SessionCloseReason = (typeof SESSION_CLOSE_REASONS)[number];
+
+/** Why a connection was closed. Each has a row in docs/errors.md and a counter in {@link EngineStats.closes}. */
+export const CLOSE_REASONS = [
+  'peer_closed',
+  'peer_reset',
+  'protocol_error',
+  'header_limit',
+  'max_msg_chunks',
+  'probation',
+  'idle',
+  'send_timeout',
+  'misdirected',
+  'auth_failures',
+  'max_connections',
+  'max_connections_per_ip',
+  'tls_handshake_timeout',
+  'tls_handshake_failed',
+  'connect_failed',
+  'connect_timeout',
+  'hop_refused',
+  'merged',
+  'command',
+  'shutdown',
+] as const;
+export type CloseReason = (typeof CLOSE_REASONS)[number];
+
+export interface ConnectionInfo {
+  readonly connection: ConnectionId;
+  readonly direction: 'in' | 'out';
+  readonly listener?: ListenerId;
+  readonly state: 'asking' | 'connecting' | 'handshake' | 'probation' | 'open' | 'closing';
+  readonly remote: SocketAddress;
+  readonly local: SocketAddress;
+  readonly tls?: TlsInfo;
+  readonly openedAtMs: number;
+  readonly queuedBytes: number;
+  readonly sessions: number;
+  readonly transactions: number;
+  readonly paused: boolean;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
+export interface SessionInfo {
+  readonly session: SessionId;
+  readonly connection: ConnectionId;
+  /** Connection learned for the other side, if any. */
+  readonly peer?: ConnectionId;
+  readonly expiresAtMs: number;
+  /** From the client to others, and from others to the client. */
+  readonly framesOut: number;
+  readonly bytesOut: number;
+  readonly framesIn: number;
+  readonly bytesIn: number;
+}
+
+/** Counters since the start, and gauges (marked). Counts unless a name says bytes. */
+export interface EngineStats {
+  /** Gauge. */
+  readonly connections: number;
+  /** Gauge. */
+  readonly sessions: number;
+  /** Gauge: transactions that wait for a response. */
+  readonly transactions: number;
+  /** Gauge: bytes in all outboxes. */
+  readonly queuedBytes: number;
+  readonly accepted: number;
+  readonly dialled: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly framesIn: Readonly<Record<FrameKind, number>>;
+  readonly framesOut: Readonly<Record<FrameKind, number>>;
+  /** Frames answered or dropped, by error code of the table (`E_URI` …). */
+  readonly rejects: Readonly<Record<string, number>>;
+  readonly closes: Readonly<Record<CloseReason, number>>;
+  /** REPORTs made by this relay, by status. */
+  readonly reports: Readonly<Record<string, number>>;
+  /** Responses made by this relay, by status. */
+  readonly responses: Readonly<Record<string, number>>;
+  /** Requests and responses dropped without an answer: unknown transaction, REPORT that cannot go on, answer not allowed. */
+  readonly dropped: number;
+  /** Long chunks interrupted for another frame. */
+  readonly interruptions: number;
+  /** Times that reading of a connection stopped because an outbox was full. */
+  readonly pauses: number;
+  readonly timeouts: number;
+}
+
+export type FrameKind = 'SEND' | 'REPORT' | 'AUTH' | 'other' | 'response';
