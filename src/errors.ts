@@ -16,7 +16,12 @@ const TABLE = {
   E_LIMIT: { layer: 'frame', ends: 'close', text: 'frame exceeds a limit' },
   E_END_LINE: { layer: 'frame', ends: 'close', text: 'malformed end-line' },
   E_PATH_MISSING: { layer: 'frame', ends: 'status', status: 400, text: 'To-Path or From-Path missing' },
-  E_PATH_ORDER: { layer: 'frame', ends: 'status', status: 400, text: 'To-Path and From-Path must come first, in that order' },
+  E_PATH_ORDER: {
+    layer: 'frame',
+    ends: 'status',
+    status: 400,
+    text: 'To-Path and From-Path must come first, in that order',
+  },
   E_DUPLICATE_HEADER: { layer: 'frame', ends: 'status', status: 400, text: 'header may occur only once' },
   E_RESPONSE_BODY: { layer: 'frame', ends: 'status', status: 400, text: 'a response has no body' },
   E_URI: { layer: 'syntax', ends: 'status', status: 400, text: 'bad MSRP URI' },
@@ -67,7 +72,10 @@ export class MsrpError extends Error {
 
   constructor(code: ErrorCode, detail?: string, options?: { status?: number; offset?: number; cause?: unknown }) {
     const row: ErrorRow = TABLE[code];
-    super(detail === undefined ? row.text : `${row.text}: ${detail}`, options?.cause === undefined ? {} : { cause: options.cause });
+    super(
+      detail === undefined ? row.text : `${row.text}: ${detail}`,
+      options?.cause === undefined ? {} : { cause: options.cause },
+    );
     this.name = 'MsrpError';
     this.code = code;
     this.layer = row.layer;

@@ -158,7 +158,8 @@ export interface SessionSpec {
   /** From-Path of the AUTH, in order. */
   readonly clientPath: readonly string[];
   /** Where the client is: the connection of the AUTH, or any connection of that relay (relay R-034). */
-  readonly previousHop: { readonly connection: ConnectionId } | { readonly relay: string; readonly connection: ConnectionId };
+  readonly previousHop:
+    { readonly connection: ConnectionId } | { readonly relay: string; readonly connection: ConnectionId };
   readonly expiresAtMs: number;
   /** A second connection towards the client is refused with 506 while the first lives (relay R-094). */
   readonly exclusivePeer: boolean;
@@ -205,13 +206,7 @@ export interface TlsInfo {
   };
 }
 
-export type EngineEvent =
-  | OpenedEvent
-  | ClosedEvent
-  | RequestEvent
-  | HopEvent
-  | SessionClosedEvent
-  | AuthRejectedEvent;
+export type EngineEvent = OpenedEvent | ClosedEvent | RequestEvent | HopEvent | SessionClosedEvent | AuthRejectedEvent;
 
 /** A connection is usable (TLS handshake done). */
 export interface OpenedEvent {

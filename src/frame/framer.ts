@@ -41,7 +41,7 @@ export interface Framer {
    * bytes are done with: the caller shows the bytes from there again, with what has arrived since, in the next call
    * (moved to wherever it likes). A framer remembers how far it has looked and does not look at them a second time.
    */
-  scan(bytes: Uint8Array, from: number, to: number, records: Uint32Array): number;
+  scan(bytes: Buffer, from: number, to: number, records: Uint32Array): number;
 
   /** Offset behind the last byte that need not be shown again, after {@link scan}. */
   readonly consumed: number;

@@ -23,7 +23,7 @@ export const R = {
   /** Bits of {@link BIT}. */
   BITS: 1,
   START: 2,
-  /** First byte behind the frame (whole, end), behind the head (head), or behind the piece (body). */
+  /** First byte behind the frame (whole, end), or behind the piece of the body (head, body). */
   END: 3,
   TID_START: 4,
   TID_END: 5,
@@ -75,11 +75,11 @@ export const R = {
 export const KIND = {
   /** A frame that lies whole in the scanned bytes. */
   WHOLE: 1,
-  /** The header section of a SEND whose body is passed on as it arrives. */
+  /** The header section of a SEND whose body is passed on as it arrives, with its first piece: BODY_START..BODY_END. */
   HEAD: 2,
   /** A piece of the body of the open SEND: BODY_START..BODY_END. */
   BODY: 3,
-  /** The end of the open SEND: FLAG, END. */
+  /** The last piece of the body of the open SEND (maybe empty), and its end: FLAG, END. */
   END: 4,
   /** The boundary of frames is lost: ISSUE is the code, START the offset of the offending byte. Nothing follows. */
   ERROR: 5,
