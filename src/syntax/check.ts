@@ -99,12 +99,12 @@ export class FrameChecker {
       bad = earlier(bad, records[base + R.BYTE_RANGE_START] as number);
     }
     to = records[base + R.STATUS_END] as number;
-    if (to !== 0 && parseStatus(bytes.toString('latin1', records[base + R.STATUS_START] as number, to)) === undefined) {
+    if (to !== 0 && parseStatus(bytes.toString('latin1', records[base + R.STATUS_START], to)) === undefined) {
       bad = earlier(bad, records[base + R.STATUS_START] as number);
     }
     to = records[base + R.CONTENT_TYPE_END] as number;
     if (to !== 0) {
-      const text = bytes.toString('utf8', records[base + R.CONTENT_TYPE_START] as number, to);
+      const text = bytes.toString('utf8', records[base + R.CONTENT_TYPE_START], to);
       if (text !== this.#contentType) {
         if (isContentType(text, this.#strict)) this.#contentType = text;
         else bad = earlier(bad, records[base + R.CONTENT_TYPE_START] as number);
@@ -112,7 +112,7 @@ export class FrameChecker {
     }
     for (let word: number = R.EXPIRES_START; word <= R.MAX_EXPIRES_START; word += 2) {
       to = records[base + word + 1] as number;
-      if (to !== 0 && !isSeconds(bytes.toString('latin1', records[base + word] as number, to))) {
+      if (to !== 0 && !isSeconds(bytes.toString('latin1', records[base + word], to))) {
         bad = earlier(bad, records[base + word] as number);
       }
     }

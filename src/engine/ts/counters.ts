@@ -45,7 +45,14 @@ export class Counters {
     const { accepted, dialled, bytesIn, bytesOut, dropped, interruptions, pauses, timeouts } = this;
     return {
       ...gauges,
-      ...{ accepted, dialled, bytesIn, bytesOut, dropped, interruptions, pauses, timeouts },
+      accepted,
+      dialled,
+      bytesIn,
+      bytesOut,
+      dropped,
+      interruptions,
+      pauses,
+      timeouts,
       framesIn: byKind(this.framesIn),
       framesOut: byKind(this.framesOut),
       rejects: Object.fromEntries(this.#rejects),

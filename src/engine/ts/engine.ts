@@ -216,7 +216,7 @@ class TsEngine implements Engine {
   async drain(timeoutMs: number): Promise<void> {
     const plane = this.#plane;
     plane.draining = true;
-    for (const id of [...this.#listeners.keys()]) this.unlisten(id);
+    for (const id of this.#listeners.keys()) this.unlisten(id);
     await new Promise<void>((resolve) => {
       const deadlineMs = plane.environment.nowMs() + timeoutMs;
       const stop = plane.environment.every(TICK_MS, check);
@@ -236,9 +236,9 @@ class TsEngine implements Engine {
   async stop(): Promise<void> {
     const plane = this.#plane;
     plane.draining = true;
-    for (const id of [...this.#listeners.keys()]) this.unlisten(id);
-    for (const connection of [...plane.connections.values()]) this.closeConnection(connection.id, 'shutdown');
-    for (const session of [...plane.sessions.values()]) closeSession(plane, session, 'shutdown');
+    for (const id of this.#listeners.keys()) this.unlisten(id);
+    for (const connection of plane.connections.values()) this.closeConnection(connection.id, 'shutdown');
+    for (const session of plane.sessions.values()) closeSession(plane, session, 'shutdown');
     this.#stopTicking();
     if (this.#turn !== undefined) clearImmediate(this.#turn);
     this.#endTurn();

@@ -77,7 +77,7 @@ function passBack(plane: Plane, transaction: Transaction, bytes: Buffer, records
     plane,
     source,
     `MSRP ${sourceTid} ${firstLine}\r\nTo-Path: ${toPath.slice(own).join(' ')}\r\n` +
-      `From-Path: ${toPath.slice(0, own).reverse().join(' ')} ${fromPath}\r\n` +
+      `From-Path: ${toPath.slice(0, own).toReversed().join(' ')} ${fromPath}\r\n` +
       `${bytes.toString('latin1', headersStart, headersEnd)}-------${sourceTid}$\r\n`,
   );
   plane.counters.framesOut[RESPONSE_KIND]!++;

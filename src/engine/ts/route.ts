@@ -166,7 +166,7 @@ function makeRoute(
 ): Route {
   const passed = toPath.slice(0, sessions.length);
   const to = toPath.slice(sessions.length).join(' ');
-  const paths = `To-Path: ${to}\r\nFrom-Path: ${[...passed.reverse(), ...fromPath].join(' ')}\r\n`;
+  const paths = `To-Path: ${to}\r\nFrom-Path: ${[...passed.toReversed(), ...fromPath].join(' ')}\r\n`;
   return {
     toPath,
     fromPath,

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import type { ConnectionOptions, SecureContextOptions, TLSSocket, TlsOptions } from 'node:tls';
 import { MsrpError } from '../../errors.ts';
@@ -10,7 +11,9 @@ export function serverOptions(spec: TlsServerSpec): TlsOptions {
 
 /** node:tls options for dialling: SNI, and the certificate checked against the name (core C-130, C-131). */
 export function clientOptions(spec: TlsClientSpec): ConnectionOptions {
-  return { ...contextOptions(spec), servername: spec.serverName, rejectUnauthorized: spec.verifyCert };
+  // An address is no SNI (RFC 6066); the certificate is compared with the address dialled instead.
+  const name = isIP(spec.serverName) === 0 ? { servername: spec.serverName } : {};
+  return { ...contextOptions(spec), ...name, rejectUnauthorized: spec.verifyCert };
 }
 
 /** Throws `E_TLS_MATERIAL` when certificate, key and the rest do not fit together. */

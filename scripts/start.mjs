@@ -1,0 +1,17 @@
+// npm start: sets the checkout up and runs a relay on loopback with a demo user. Arguments go to `msrpd serve`.
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { build, install, root } from './prepare.mjs';
+
+install();
+await build();
+const args = process.argv.slice(2);
+const child = spawn(
+  process.execPath,
+  [join(root, 'dist', 'cli', 'main.js'), 'serve', ...(args.length > 0 ? args : ['--demo'])],
+  {
+    stdio: 'inherit',
+  },
+);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+child.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 128)));

@@ -1,0 +1,63 @@
+// npm test: sets the checkout up, checks types and style, runs every test, and ends with `N passed, N failed`.
+// Arguments are test files (or patterns) to run instead of all.
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+import { build, has, install, must, root } from './prepare.mjs';
+
+install();
+await build();
+
+const chosen = process.argv.slice(2);
+if (chosen.length === 0) {
+  must(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.test.json']);
+  must('npm', ['run', '--silent', 'lint']);
+}
+
+const files = chosen.length > 0 ? chosen.map((file) => join(process.cwd(), file)) : testFiles(join(root, 'test'));
+let passed = 0;
+let failed = 0;
+const failures = [];
+// The loader is inherited by the processes that run the files.
+process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} --import tsx`.trim();
+process.chdir(root);
+const stream = run({ files, concurrency: 2, timeout: 300_000 });
+stream.on('test:pass', (event) => {
+  if (event.details.type !== 'suite') passed++;
+});
+stream.on('test:fail', (event) => {
+  if (event.details.type === 'suite') return;
+  failed++;
+  failures.push(`${event.file ?? ''}: ${event.name}`);
+});
+stream.compose(spec).pipe(process.stdout);
+await new Promise((resolve) => stream.on('end', resolve));
+
+if (chosen.length === 0 && has('cargo')) {
+  const cargo = spawnSync('cargo', ['test', '--workspace', '--quiet'], { cwd: root, encoding: 'utf8' });
+  process.stdout.write(cargo.stdout);
+  process.stderr.write(cargo.stderr);
+  for (const [, ok, bad] of cargo.stdout.matchAll(/test result: \w+\. (\d+) passed; (\d+) failed/g)) {
+    passed += Number(ok);
+    failed += Number(bad);
+  }
+  if (cargo.status !== 0 && !/ [1-9]\d* failed/.test(cargo.stdout)) {
+    failed++;
+    failures.push('cargo test');
+  }
+}
+
+// A run that found nothing to run has failed.
+if (passed === 0) failed++;
+for (const failure of failures) console.log(`failed: ${failure}`);
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;
+
+function testFiles(folder) {
+  return readdirSync(folder, { recursive: true })
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => join(folder, name))
+    .sort();
+}

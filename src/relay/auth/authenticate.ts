@@ -1,0 +1,134 @@
+import { timingSafeEqual } from 'node:crypto';
+import type { Answer, RequestEvent } from '../../engine/engine.ts';
+import {
+  digestResponse,
+  digestRspauth,
+  formatAuthenticationInfo,
+  formatChallenge,
+  parseDigest,
+} from '../../syntax/digest.ts';
+import type { DigestParams } from '../../syntax/digest.ts';
+import { headerValue } from '../../syntax/frame.ts';
+import type { Header } from '../../syntax/frame.ts';
+import { statusComment } from '../../syntax/status.ts';
+import { parseUri } from '../../syntax/uri.ts';
+import { secretHa1 } from '../credentials.ts';
+import type { CredentialStore } from '../credentials.ts';
+import type { RelaySettings } from '../settings.ts';
+import type { NonceSource } from './nonce.ts';
+
+/** What an AUTH comes to. */
+export type AuthOutcome =
+  | {
+      readonly kind: 'refused';
+      readonly answer: Answer;
+      /** For the log; never a secret. */
+      readonly cause:
+        'challenge' | 'stale' | 'malformed' | 'wrong credentials' | 'foreign nonce' | 'algorithm' | 'expires';
+      /** Counts towards `auth_failures` (R-037). */
+      readonly failed: boolean;
+      readonly user?: string;
+    }
+  | {
+      readonly kind: 'granted';
+      readonly user: string;
+      readonly realm: string;
+      /** 0 releases the session (D-39). */
+      readonly expiresS: number;
+      /** Authentication-Info. */
+      readonly headers: readonly Header[];
+    };
+
+/** Judges the credentials of an AUTH for this relay (R-031…R-033, D-36…D-40). Rejects only when the store does. */
+export async function authenticate(
+  request: Pick<RequestEvent, 'connection' | 'toPath' | 'fromPath' | 'headers'>,
+  settings: RelaySettings,
+  nonces: NonceSource,
+  credentials: CredentialStore,
+): Promise<AuthOutcome> {
+  const uri = request.toPath.at(-1) as string;
+  const realm = settings.authRealm ?? parseUri(uri)?.host ?? '';
+  // Behind further relays the same client may come back on another connection of theirs.
+  const binding = request.fromPath.length === 1 ? String(request.connection) : '';
+  const refuse = (
+    cause: Extract<AuthOutcome, { kind: 'refused' }>['cause'],
+    status: number,
+    headers: readonly Header[],
+    user?: string,
+  ): AuthOutcome => ({
+    kind: 'refused',
+    answer: { status, comment: statusComment(status), headers },
+    cause,
+    failed: cause !== 'challenge' && cause !== 'stale' && cause !== 'expires',
+    ...(user === undefined ? {} : { user }),
+  });
+  const challenge = (
+    cause: 'challenge' | 'stale' | 'wrong credentials' | 'foreign nonce' | 'algorithm',
+    user?: string,
+  ) => {
+    const value = formatChallenge({ realm, nonce: nonces.make(realm, binding), stale: cause === 'stale' });
+    return refuse(cause, 401, [['WWW-Authenticate', value]], user);
+  };
+
+  const authorization = headerValue(request.headers, 'Authorization');
+  if (authorization === undefined) return challenge('challenge');
+  const params = parseDigest(authorization);
+  const given = params === undefined ? undefined : readCredentials(params);
+  if (given === undefined) return refuse('malformed', 400, []);
+  const { user, nonce, nc, cnonce, response } = given;
+  if (given.algorithm.toLowerCase() !== 'md5') return challenge('algorithm', user);
+
+  const secret = await credentials.lookup(user, realm);
+  // An unknown user costs the same work and gets the same answer as a wrong password (D-36).
+  const known = secret !== undefined && given.realm === realm;
+  const input = { ha1: secret === undefined ? NOBODY : secretHa1(secret, user, realm), uri, nonce, nc, cnonce };
+  const right = timingSafeEqual(Buffer.from(digestResponse(input)), Buffer.from(response.toLowerCase()));
+  const verdict = nonces.check(nonce, realm, binding);
+  if (verdict === 'foreign') return challenge('foreign nonce', user);
+  if (!right || !known) return challenge('wrong credentials', user);
+  if (verdict === 'stale' || !nonces.use(nonce, Number.parseInt(nc, 16))) return challenge('stale', user);
+
+  const expires = chooseExpires(headerValue(request.headers, 'Expires'), settings);
+  if (typeof expires !== 'number') return refuse('expires', 423, [expires], user);
+  const info = formatAuthenticationInfo({
+    nextnonce: nonces.make(realm, binding),
+    rspauth: digestRspauth(input),
+    cnonce,
+    nc,
+  });
+  return { kind: 'granted', user, realm, expiresS: expires, headers: [['Authentication-Info', info]] };
+}
+
+/** The lifetime of a session in seconds, or the header of a 423 (R-033, D-39). */
+export function chooseExpires(wanted: string | undefined, settings: RelaySettings): number | Header {
+  if (wanted === undefined) return settings.authExpiresS;
+  const seconds = Number(wanted);
+  if (seconds === 0) return 0;
+  if (seconds < settings.authMinExpiresS) return ['Min-Expires', String(settings.authMinExpiresS)];
+  if (seconds > settings.authMaxExpiresS) return ['Max-Expires', String(settings.authMaxExpiresS)];
+  return seconds;
+}
+
+/** Hash of nobody's password. */
+const NOBODY = '0'.repeat(32);
+
+interface Credentials {
+  readonly user: string;
+  readonly realm: string;
+  readonly nonce: string;
+  readonly nc: string;
+  readonly cnonce: string;
+  readonly response: string;
+  readonly algorithm: string;
+}
+
+/** The parameters that must be there, each of its form (R-021, R-022); undefined when one is not. */
+function readCredentials(params: DigestParams): Credentials | undefined {
+  const [user, realm, nonce] = [params.get('username'), params.get('realm'), params.get('nonce')];
+  const [nc, cnonce, response] = [params.get('nc'), params.get('cnonce'), params.get('response')];
+  if (user === undefined || realm === undefined || nonce === undefined || cnonce === undefined) return undefined;
+  if (params.get('qop')?.toLowerCase() !== 'auth' || cnonce === '') return undefined;
+  if (nc === undefined || !/^[0-9a-f]{8}$/i.test(nc) || Number.parseInt(nc, 16) === 0) return undefined;
+  if (response === undefined || !/^[0-9a-f]{32}$/i.test(response)) return undefined;
+  return { user, realm, nonce, nc, cnonce, response, algorithm: params.get('algorithm') ?? 'MD5' };
+}

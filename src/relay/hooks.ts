@@ -1,0 +1,80 @@
+import { pathToFileURL } from 'node:url';
+import { MsrpError } from '../errors.ts';
+import type { Secret } from './credentials.ts';
+
+/** Decisions that an operator's own code takes. Each may be asynchronous; a failure refuses what was asked for. */
+export interface Hooks {
+  /** The secret of a user: a password or an HA1; null when there is no such user. Replaces the users file. */
+  authenticate?(request: { user: string; realm: string; remote: string }): MaybePromise<Secret | null | undefined>;
+  /** Whether a user with right credentials may open a session, and for how long. */
+  authorize?(request: {
+    user: string;
+    realm: string;
+    remote: string;
+    fromPath: readonly string[];
+  }): MaybePromise<boolean | { allow: boolean; status?: number; expiresS?: number }>;
+  /** Where a session's request goes next, instead of where its URI leads; undefined leaves it as it is. */
+  nextHop?(request: {
+    user: string;
+    realm: string;
+    uri: string;
+    method: string;
+    pathLength: number;
+  }): MaybePromise<undefined | null | { refuse: number } | { host: string; port: number; tls?: boolean }>;
+  /** Local address to dial a next hop from. */
+  selectSocket?(request: {
+    user: string;
+    realm: string;
+    uri: string;
+    address: string;
+  }): MaybePromise<string | null | undefined>;
+}
+
+type MaybePromise<T> = T | Promise<T>;
+
+export const HOOK_NAMES = [
+  'authenticate',
+  'authorize',
+  'nextHop',
+  'selectSocket',
+] as const satisfies readonly (keyof Hooks)[];
+
+/** Loads a hooks module; rejects with `E_HOOKS` when it cannot be loaded or exports what is no hook. */
+export async function loadHooks(path: string): Promise<Hooks> {
+  let module: Record<string, unknown>;
+  try {
+    module = (await import(pathToFileURL(path).href)) as Record<string, unknown>;
+  } catch (error) {
+    throw new MsrpError('E_HOOKS', `${path}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
+  }
+  const problems: string[] = [];
+  const hooks: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(module)) {
+    if (name === 'default') continue;
+    if (!(HOOK_NAMES as readonly string[]).includes(name))
+      problems.push(`no hook is called ${name} (${HOOK_NAMES.join(', ')})`);
+    else if (typeof value === 'function') hooks[name] = value;
+    else problems.push(`${name} must be a function`);
+  }
+  if (Object.keys(hooks).length === 0 && problems.length === 0)
+    problems.push(`exports none of ${HOOK_NAMES.join(', ')}`);
+  if (problems.length > 0) throw new MsrpError('E_HOOKS', `${path}: ${problems.join('; ')}`);
+  return hooks;
+}
+
+/** Runs a hook with a time limit; rejects when it throws or is late. */
+export async function runHook<T>(name: string, run: () => MaybePromise<T>, timeoutMs = HOOK_TIMEOUT_MS): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`hook ${name} took longer than ${timeoutMs} ms`)), timeoutMs);
+  });
+  try {
+    return await Promise.race([Promise.resolve().then(run), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const HOOK_TIMEOUT_MS = 5000;

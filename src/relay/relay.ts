@@ -1,0 +1,377 @@
+import type { Logger } from 'pino';
+import type {
+  ClosedEvent,
+  ConnectionId,
+  Engine,
+  EngineEvent,
+  HopEvent,
+  ListenerId,
+  OpenedEvent,
+  RequestEvent,
+  SessionClosedEvent,
+  TlsInfo,
+} from '../engine/engine.ts';
+import { escapePeer, redactUri } from '../log/escape.ts';
+import type { Header } from '../syntax/frame.ts';
+import { statusComment } from '../syntax/status.ts';
+import { parseUri } from '../syntax/uri.ts';
+import { authenticate } from './auth/authenticate.ts';
+import type { AuthOutcome } from './auth/authenticate.ts';
+import { NonceSource } from './auth/nonce.ts';
+import type { CredentialStore, Secret } from './credentials.ts';
+import { runHook } from './hooks.ts';
+import type { Hooks } from './hooks.ts';
+import { chooseNextHop } from './next-hop/choose.ts';
+import { HopPolicy } from './next-hop/policy.ts';
+import type { NextHopResolver } from './next-hop/resolver.ts';
+import { SessionRegistry, makeSessionUri } from './sessions.ts';
+import type { SessionEntry } from './sessions.ts';
+import type { ListenerIdentity, RelaySettings } from './settings.ts';
+
+/** Time and randomness of the control plane. */
+export interface RelayEnvironment {
+  /** The engine's clock. */
+  nowMs(): number;
+  /** Time of day in ms: nonces are understood by other nodes. */
+  wallMs(): number;
+  every(intervalMs: number, tick: () => void): () => void;
+  random(into: Uint8Array): void;
+}
+
+export interface RelayParts {
+  readonly settings: RelaySettings;
+  readonly credentials: CredentialStore;
+  readonly hooks: Hooks;
+}
+
+export interface RelayOptions extends RelayParts {
+  readonly engine: Engine;
+  readonly environment: RelayEnvironment;
+  readonly log: Logger;
+  readonly resolver: NextHopResolver;
+}
+
+/** What is kept of a connection that events were seen of. */
+interface Peer {
+  readonly listener: ListenerId | undefined;
+  readonly remote: string;
+  readonly tls: TlsInfo | undefined;
+  failures: number;
+}
+
+/** The control plane of an RFC 4976 relay: AUTH, sessions and next hops. It sees no SEND. */
+export class Relay {
+  readonly #engine: Engine;
+  readonly #environment: RelayEnvironment;
+  readonly #log: Logger;
+  readonly #resolver: NextHopResolver;
+  readonly #nonces: NonceSource;
+  readonly #sessions = new SessionRegistry();
+  readonly #peers = new Map<ConnectionId, Peer>();
+  readonly #listeners = new Map<ListenerId, ListenerIdentity>();
+  #settings: RelaySettings;
+  #credentials: CredentialStore;
+  #hooks: Hooks;
+  #policy: HopPolicy;
+  #stopSweeping: () => void;
+  #draining = false;
+
+  constructor(options: RelayOptions) {
+    this.#engine = options.engine;
+    this.#environment = options.environment;
+    this.#log = options.log;
+    this.#resolver = options.resolver;
+    this.#settings = options.settings;
+    this.#credentials = options.credentials;
+    this.#hooks = options.hooks;
+    this.#policy = new HopPolicy(options.settings.nextHops);
+    const { environment } = options;
+    this.#nonces = new NonceSource(
+      { nowMs: () => environment.wallMs(), random: (into) => environment.random(into) },
+      options.settings.nonceExpireS * 1000,
+    );
+    this.#stopSweeping = environment.every(options.settings.cleanupIntervalS * 1000, () => this.#nonces.sweep());
+  }
+
+  /** Says under which name connections of a listener reach this relay. */
+  addListener(identity: ListenerIdentity): void {
+    this.#listeners.set(identity.listener, identity);
+  }
+
+  /** Swaps settings, users and hooks; sessions stay. */
+  reload(parts: RelayParts): void {
+    this.#settings = parts.settings;
+    this.#credentials = parts.credentials;
+    this.#hooks = parts.hooks;
+    this.#policy = new HopPolicy(parts.settings.nextHops);
+    this.#nonces.lifetimeMs = parts.settings.nonceExpireS * 1000;
+    this.#stopSweeping();
+    this.#stopSweeping = this.#environment.every(parts.settings.cleanupIntervalS * 1000, () => this.#nonces.sweep());
+  }
+
+  /** All sessions, for the views of operators. */
+  sessions(): SessionEntry[] {
+    return [...this.#sessions.values()];
+  }
+
+  /** No new sessions from now on. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  stop(): void {
+    this.#stopSweeping();
+  }
+
+  /** Takes the events of the engine. Never throws. */
+  handle(events: readonly EngineEvent[]): void {
+    for (const event of events) {
+      switch (event.type) {
+        case 'opened':
+          this.#onOpened(event);
+          break;
+        case 'closed':
+          this.#onClosed(event);
+          break;
+        case 'sessionClosed':
+          this.#onSessionClosed(event);
+          break;
+        case 'authRejected':
+          this.#countFailure(event.connection);
+          break;
+        case 'request':
+          this.#onRequest(event).catch((error: unknown) => {
+            this.#log.error({ connection: event.connection, err: error }, 'request failed');
+            this.#refuse(event, 408);
+          });
+          break;
+        case 'hop':
+          this.#onHop(event).catch((error: unknown) => {
+            this.#log.warn({ session: event.session, uri: redactUri(event.uri), err: error }, 'next hop failed');
+            this.#engine.refuseHop(event.hop, 408);
+          });
+          break;
+      }
+    }
+  }
+
+  #onOpened(event: OpenedEvent): void {
+    const { connection, direction, listener, remote, tls } = event;
+    this.#peers.set(connection, { listener, remote: remote.address, tls, failures: 0 });
+    const { address, port } = remote;
+    this.#log.debug({ connection, direction, listener, address, port, tls: tls?.protocol }, 'connection opened');
+  }
+
+  #onClosed(event: ClosedEvent): void {
+    const { connection, direction, reason, detail, bytesIn, bytesOut, remote } = event;
+    this.#peers.delete(connection);
+    const fields = {
+      connection,
+      direction,
+      reason,
+      detail,
+      address: remote.address,
+      port: remote.port,
+      bytesIn,
+      bytesOut,
+    };
+    const usual = reason === 'peer_closed' || reason === 'merged' || reason === 'shutdown' || reason === 'hop_refused';
+    this.#log[usual ? 'debug' : 'info'](fields, 'connection closed');
+  }
+
+  #onSessionClosed(event: SessionClosedEvent): void {
+    const entry = this.#sessions.remove(event.session);
+    if (entry === undefined) return;
+    const { user, realm, uri, connection } = entry;
+    const { session, reason } = event;
+    this.#log.info(
+      { session, user: escapePeer(user), realm, uri: redactUri(uri), connection, reason },
+      'session closed',
+    );
+  }
+
+  async #onRequest(event: RequestEvent): Promise<void> {
+    if (event.method !== 'AUTH') {
+      this.#refuse(event, 501);
+      return;
+    }
+    const { connection } = event;
+    const peer = this.#peers.get(connection);
+    if (peer === undefined) return;
+    if (peer.tls === undefined && !this.#settings.allowPlainAuth) {
+      this.#log.warn({ connection, address: peer.remote }, 'AUTH without TLS refused: see relay.allow_plain_auth');
+      this.#refuse(event, 403);
+      return;
+    }
+    const outcome = await authenticate(event, this.#settings, this.#nonces, this.#store(peer));
+    if (outcome.kind === 'granted') await this.#grant(event, peer, outcome);
+    else {
+      const user = outcome.user === undefined ? undefined : escapePeer(outcome.user);
+      if (outcome.cause !== 'challenge') {
+        this.#log.info(
+          { connection, address: peer.remote, user, status: outcome.answer.status, cause: outcome.cause },
+          'AUTH refused',
+        );
+      }
+      this.#engine.answer(event.request, outcome.answer);
+      if (outcome.failed) this.#countFailure(connection);
+    }
+  }
+
+  /** Users come from the hook where there is one. */
+  #store(peer: Peer): CredentialStore {
+    const hook = this.#hooks.authenticate?.bind(this.#hooks);
+    if (hook === undefined) return this.#credentials;
+    return {
+      lookup: async (user, realm): Promise<Secret | undefined> => {
+        const secret = await runHook('authenticate', () => hook({ user, realm, remote: peer.remote }));
+        return secret ?? undefined;
+      },
+    };
+  }
+
+  /** Right credentials: what the AUTH asks for is another matter (R-032…R-036, D-41). */
+  async #grant(event: RequestEvent, peer: Peer, granted: Extract<AuthOutcome, { kind: 'granted' }>): Promise<void> {
+    const { user, realm } = granted;
+    const { connection, fromPath, toPath } = event;
+    const own = parseUri(toPath[0] as string);
+    if (own?.sessionId !== undefined) {
+      this.#refresh(event, granted, own.sessionId);
+      return;
+    }
+    if (granted.expiresS === 0) {
+      for (const entry of this.#sessions.values()) {
+        if (entry.connection === connection && entry.client === fromPath[0])
+          this.#engine.closeSession(entry.session, 'released');
+      }
+      this.#answer(event, 200, [['Expires', '0'], ...granted.headers]);
+      return;
+    }
+    const verdict = await this.#authorize(granted, peer, fromPath);
+    const identity = peer.listener === undefined ? undefined : this.#listeners.get(peer.listener);
+    const { maxSessionsPerUser, maxSessionsPerConnection } = this.#settings;
+    const full =
+      (maxSessionsPerUser !== 0 && this.#sessions.ofUser(user, realm) >= maxSessionsPerUser) ||
+      (maxSessionsPerConnection !== 0 && this.#sessions.ofConnection(connection) >= maxSessionsPerConnection);
+    if (!verdict.allow || identity === undefined || full || this.#draining) {
+      const cause = full ? 'session limit' : this.#draining ? 'draining' : 'not authorized';
+      const status = verdict.allow ? 403 : verdict.status;
+      this.#log.info({ connection, address: peer.remote, user: escapePeer(user), status, cause }, 'AUTH refused');
+      this.#answer(event, status, []);
+      return;
+    }
+    if (!this.#peers.has(connection)) return;
+    const relay = relayBehind(peer, fromPath[0] as string);
+    if (relay !== undefined) this.#engine.identify(connection, relay);
+    const uri = makeSessionUri(identity, (into) => this.#environment.random(into));
+    const expiresAtMs = this.#environment.nowMs() + verdict.expiresS * 1000;
+    const session = this.#engine.openSession({
+      uri,
+      clientPath: fromPath,
+      previousHop: relay === undefined ? { connection } : { relay, connection },
+      expiresAtMs,
+      exclusivePeer: this.#settings.exclusivePeer,
+    });
+    this.#sessions.add({ session, uri, user, realm, connection, client: fromPath[0] as string, relay, expiresAtMs });
+    this.#log.info(
+      { session, connection, user: escapePeer(user), realm, uri: redactUri(uri), relay, expiresS: verdict.expiresS },
+      'session opened',
+    );
+    // To-Path order as the client sees it: the relays between, nearest first, then this one (R-036).
+    const usePath = [...fromPath.slice(0, -1).toReversed(), uri].join(' ');
+    this.#answer(event, 200, [['Use-Path', usePath], ['Expires', String(verdict.expiresS)], ...granted.headers]);
+  }
+
+  /** An AUTH to a session's own URI, on its own connection, moves its end (D-41), or releases it with `Expires: 0` (D-39). */
+  #refresh(event: RequestEvent, granted: Extract<AuthOutcome, { kind: 'granted' }>, sessionId: string): void {
+    const entry = this.#sessions.bySessionId(sessionId);
+    const { user, realm, expiresS } = granted;
+    if (entry === undefined || entry.connection !== event.connection || entry.user !== user || entry.realm !== realm) {
+      this.#answer(event, 481, []);
+      return;
+    }
+    const { session } = entry;
+    if (expiresS === 0) this.#engine.closeSession(session, 'released');
+    else {
+      entry.expiresAtMs = this.#environment.nowMs() + expiresS * 1000;
+      this.#engine.extendSession(session, entry.expiresAtMs);
+      this.#log.info({ session, user: escapePeer(user), realm, expiresS }, 'session refreshed');
+    }
+    const usePath: Header[] =
+      expiresS === 0 ? [] : [['Use-Path', [...event.fromPath.slice(0, -1).toReversed(), entry.uri].join(' ')]];
+    this.#answer(event, 200, [...usePath, ['Expires', String(expiresS)], ...granted.headers]);
+  }
+
+  async #authorize(
+    granted: Extract<AuthOutcome, { kind: 'granted' }>,
+    peer: Peer,
+    fromPath: readonly string[],
+  ): Promise<{ allow: boolean; status: number; expiresS: number }> {
+    const { user, realm, expiresS } = granted;
+    const hook = this.#hooks.authorize?.bind(this.#hooks);
+    if (hook === undefined) return { allow: true, status: 200, expiresS };
+    try {
+      const verdict = await runHook('authorize', () => hook({ user, realm, remote: peer.remote, fromPath }));
+      if (typeof verdict === 'boolean') return { allow: verdict, status: 403, expiresS };
+      const most = verdict.expiresS ?? expiresS;
+      return {
+        allow: verdict.allow,
+        status: verdict.status ?? 403,
+        expiresS: Math.max(1, Math.min(expiresS, Math.floor(most))),
+      };
+    } catch (error) {
+      this.#log.error({ hook: 'authorize', err: error }, 'hook failed');
+      return { allow: false, status: 403, expiresS };
+    }
+  }
+
+  async #onHop(event: HopEvent): Promise<void> {
+    const entry = this.#sessions.get(event.session);
+    if (entry === undefined) {
+      this.#engine.refuseHop(event.hop, 481);
+      return;
+    }
+    const choice = await chooseNextHop(event, entry, {
+      settings: this.#settings,
+      policy: this.#policy,
+      resolver: this.#resolver,
+      hooks: this.#hooks,
+    });
+    const { session, uri } = { session: event.session, uri: redactUri(event.uri) };
+    if (choice.kind === 'refused') {
+      this.#log.info(
+        { session, user: escapePeer(entry.user), uri, status: choice.status, cause: choice.cause },
+        'next hop refused',
+      );
+      this.#engine.refuseHop(event.hop, choice.status);
+    } else {
+      this.#log.debug({ session, uri, candidates: choice.spec.candidates }, 'next hop allowed');
+      this.#engine.connectHop(event.hop, choice.spec);
+    }
+  }
+
+  /** Several failures of one client close its connection (R-037, D-40); a relay carries those of many. */
+  #countFailure(connection: ConnectionId): void {
+    const peer = this.#peers.get(connection);
+    if (peer === undefined || this.#settings.authFailures === 0) return;
+    if (peer.tls?.peer?.verified === true) return;
+    peer.failures++;
+    if (peer.failures >= this.#settings.authFailures) this.#engine.closeConnection(connection, 'auth_failures');
+  }
+
+  #refuse(event: RequestEvent, status: number): void {
+    this.#answer(event, status, []);
+  }
+
+  #answer(event: RequestEvent, status: number, headers: readonly Header[]): void {
+    this.#engine.answer(event.request, { status, comment: statusComment(status), headers });
+  }
+}
+
+/** The relay that a connection stands for: its certificate is good and names the host of the first From-Path URI (R-030). */
+function relayBehind(peer: Peer, firstFrom: string): string | undefined {
+  const certificate = peer.tls?.peer;
+  const host = parseUri(firstFrom)?.host;
+  if (certificate?.verified !== true || host === undefined) return undefined;
+  return certificate.altNames.includes(host) ? host : undefined;
+}

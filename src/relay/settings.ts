@@ -1,0 +1,35 @@
+import type { TlsSpec } from '../engine/engine.ts';
+import type { ListenerId } from '../engine/engine.ts';
+
+/** What the control plane needs of the configuration. Times are seconds where the name says so. */
+export interface RelaySettings {
+  /** Undefined: the host of the AUTH's To-Path URI. */
+  readonly authRealm: string | undefined;
+  readonly authExpiresS: number;
+  readonly authMinExpiresS: number;
+  readonly authMaxExpiresS: number;
+  readonly nonceExpireS: number;
+  readonly cleanupIntervalS: number;
+  /** AUTH without TLS (D-30). */
+  readonly allowPlainAuth: boolean;
+  /** A Use-Path with an IP literal (D-34a). */
+  readonly allowIpUsePath: boolean;
+  readonly exclusivePeer: boolean;
+  readonly nextHops: { readonly allow: readonly string[]; readonly deny: readonly string[] };
+  /** 0 is no limit. */
+  readonly maxSessionsPerUser: number;
+  readonly maxSessionsPerConnection: number;
+  readonly authFailures: number;
+  readonly connectTimeoutMs: number;
+  /** TLS domain for dialling; undefined: the defaults of the platform, verified. */
+  readonly dialTls: TlsSpec | undefined;
+}
+
+/** A listener as the control plane sees it: what URIs that lead to it look like. */
+export interface ListenerIdentity {
+  readonly listener: ListenerId;
+  readonly tls: boolean;
+  /** Host and port that Use-Path carries. */
+  readonly host: string;
+  readonly port: number;
+}
