@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import { MsrpError } from '../errors.ts';
 import type { Secret } from './credentials.ts';
@@ -43,7 +44,9 @@ export const HOOK_NAMES = [
 export async function loadHooks(path: string): Promise<Hooks> {
   let module: Record<string, unknown>;
   try {
-    module = (await import(pathToFileURL(path).href)) as Record<string, unknown>;
+    // Modules are kept by URL: a changed file is another module.
+    const { mtimeMs } = await stat(path);
+    module = (await import(`${pathToFileURL(path).href}?changed=${mtimeMs}`)) as Record<string, unknown>;
   } catch (error) {
     throw new MsrpError('E_HOOKS', `${path}: ${error instanceof Error ? error.message : String(error)}`, {
       cause: error,

@@ -1,0 +1,89 @@
+import { writeFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { DEFAULT_CONFIG } from './check.ts';
+import { CliError } from './exit.ts';
+
+/** `msrpd init`: a configuration to begin with. */
+export function register(program: Command): void {
+  program
+    .command('init')
+    .description('write a commented configuration')
+    .argument('[file]', 'where to; - is standard output', DEFAULT_CONFIG)
+    .option('-f, --force', 'replace a file that is there')
+    .action((file: string, options: { force?: true }) => {
+      if (file === '-') {
+        process.stdout.write(TEMPLATE);
+        return;
+      }
+      try {
+        writeFileSync(file, TEMPLATE, { flag: options.force === true ? 'w' : 'wx' });
+      } catch (error) {
+        const exists = (error as { code?: string }).code === 'EEXIST';
+        throw new CliError(
+          exists ? `${file} is there already; --force replaces it` : `cannot write ${file}: ${String(error)}`,
+        );
+      }
+      process.stdout.write(`wrote ${file}; next: edit it, then msrpd check -c ${file} and msrpd serve -c ${file}\n`);
+    });
+}
+
+/** Values that work on real networks; where they differ from those of OpenSIPS, a comment says why. */
+const TEMPLATE = `# Configuration of msrpd. Every key: docs/configuration.md. Check it with: msrpd check
+
+# auto takes the native engine where it loads, else the TypeScript one. MSRPD_ENGINE overrides.
+engine: auto
+
+# Where to listen: msrp:HOST[:PORT] without, msrps:HOST[:PORT] with TLS; port 2855 where none is given.
+listeners:
+  - msrp:127.0.0.1:2855
+  # Clients of the Internet need TLS and a name that leads here:
+  # - uri: msrps:[::]:2855
+  #   advertise: relay.example.com:2855
+  #   tls_domain: default
+
+msrp:
+  # OpenSIPS closes a connection that takes nothing for 100 ms. Mobile networks pause for seconds.
+  send_timeout: 30000          # ms
+  # OpenSIPS gives a message 4 reads. Some peers write a header section line by line; its size is limited anyway.
+  max_msg_chunks: 0
+  # OpenSIPS allows 100 ms, less than one round trip to another continent.
+  tls_handshake_timeout: 10000 # ms
+
+relay:
+  # auth_realm: relay.example.com      # default: the host that the client has addressed
+  auth_expires: 1800           # s
+  auth_min_expires: 60
+  auth_max_expires: 3600
+  nonce_expire: 30
+  # AUTH without TLS, and URIs with an address instead of a name: for tests on this machine only.
+  allow_plain_auth: true
+  allow_ip_use_path: true
+  # Where sessions may be connected to. Private and local networks only when they are listed.
+  next_hops:
+    allow: [127.0.0.0/8]
+    deny: []
+  # users:
+  #   file: users.txt          # lines user:realm:password or user:realm:HA1
+
+limits:                        # 0 is no limit
+  max_connections: 10000
+  max_connections_per_ip: 0
+  max_sessions_per_user: 100
+  message_bytes: 0
+  outbox_bytes: 262144
+  probation_s: 30
+  idle_s: 3600
+
+# tls:
+#   domains:
+#     default:
+#       certificate: cert.pem
+#       private_key: key.pem
+#       # ca_list: ca.pem      # trusted for next hops, and for relays that connect to this one
+
+log:
+  level: info
+  destination: stdout
+
+# hooks: ./policy.mjs          # exports any of authenticate, authorize, nextHop, selectSocket
+`;

@@ -1,0 +1,68 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { ERRORS, MsrpError } from '../errors.ts';
+import { register as registerCheck } from './check.ts';
+import { CliError, EXIT } from './exit.ts';
+import { register as registerInit } from './init.ts';
+import { register as registerListen } from './listen.ts';
+import { register as registerParse } from './parse.ts';
+import { register as registerSend } from './send.ts';
+import { register as registerServe } from './serve.ts';
+
+const COMMANDS = [registerServe, registerInit, registerCheck, registerSend, registerListen, registerParse];
+
+// The reader of a pipe may have seen enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(EXIT.OK);
+  throw error;
+});
+
+const program = new Command('msrpd')
+  .description('MSRP relay (RFC 4975, RFC 4976) and tools')
+  .version(version())
+  .showSuggestionAfterError()
+  .exitOverride()
+  .configureOutput({
+    // Commander's own words become the one line that main() writes.
+    writeErr: () => undefined,
+  });
+for (const register of COMMANDS) register(program);
+for (const command of program.commands) command.exitOverride().configureOutput({ writeErr: () => undefined });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  fail(error);
+}
+
+/** One line on stderr, and the exit code. */
+function fail(error: unknown): never {
+  if (error instanceof CommanderError) {
+    // --help and --version come here, too, and have written what they had to.
+    if (error.exitCode === 0) process.exit(EXIT.OK);
+    if (error.code === 'commander.help') {
+      process.stderr.write(program.helpInformation());
+      process.exit(EXIT.USAGE);
+    }
+    const line = error.message.replace(/^error: /, '').replaceAll('\n', ' ');
+    process.stderr.write(`msrpd: ${line} (msrpd --help lists commands and options)\n`);
+    process.exit(EXIT.USAGE);
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`msrpd: ${message.replaceAll('\n', ' ')}\n`);
+  if (error instanceof CliError) process.exit(error.exitCode);
+  if (error instanceof MsrpError) process.exit(isUsage(error) ? EXIT.USAGE : EXIT.FAILED);
+  process.exit(EXIT.FAILED);
+}
+
+/** What refuses to start is a matter of configuration, but for a socket that is not to be had. */
+function isUsage(error: MsrpError): boolean {
+  if (error.code === 'E_LISTEN') return false;
+  return ERRORS[error.code].ends === 'refuse' || error.code === 'E_ARGUMENT';
+}
+
+function version(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}

@@ -1,0 +1,127 @@
+import type { Command } from 'commander';
+import type { Config } from '../config/config.ts';
+import { formatProblem, loadConfig, parseConfig } from '../config/load.ts';
+import { startServer } from '../listen/server.ts';
+import type { Server, ServerOptions } from '../listen/server.ts';
+import { createLog } from '../log/log.ts';
+import type { Log } from '../log/log.ts';
+import { DEFAULT_CONFIG, readConfig } from './check.ts';
+import { CliError, EXIT } from './exit.ts';
+
+/** `msrpd serve`: runs until SIGTERM or SIGINT, which drain; SIGHUP reloads. */
+export function register(program: Command): void {
+  program
+    .command('serve')
+    .description('run a relay')
+    .option('-c, --config <file>', `configuration file (default: ${DEFAULT_CONFIG})`)
+    .option('--demo', 'run on loopback with user alice, password secret, instead of a configuration')
+    .action(async (options: { config?: string; demo?: true }) => {
+      if (options.demo === true && options.config !== undefined) {
+        throw new CliError('--demo needs no configuration; leave out one of --demo and --config', EXIT.USAGE);
+      }
+      await serve(options.demo === true ? undefined : (options.config ?? DEFAULT_CONFIG));
+    });
+}
+
+/** Runs a relay with the configuration of a file, or the demo without one. Resolves when it has drained. */
+async function serve(file: string | undefined): Promise<void> {
+  const config = file === undefined ? demoConfig() : readConfig(file);
+  const log = createLog(config.log);
+  const engineOverride = process.env['MSRPD_ENGINE'];
+  const options: ServerOptions = {
+    config,
+    log: log.logger,
+    ...(engineOverride === undefined ? {} : { engineOverride }),
+    ...(file === undefined ? { users: [[DEMO_USER, '', { password: DEMO_PASSWORD }]] } : {}),
+  };
+  const server = await startServer(options);
+  if (file === undefined) welcome(server);
+
+  const crash = (error: unknown): void => {
+    log.logger.fatal({ err: error }, 'fault');
+    log.flush();
+    process.exit(EXIT.FAILED);
+  };
+  process.on('uncaughtException', crash);
+  process.on('unhandledRejection', crash);
+  process.on('SIGHUP', () => void reload(server, file, log));
+  const signal = await firstSignal(log);
+  log.logger.info({ signal, drainMs: config.drainMs }, 'draining');
+  await server.drain();
+  log.logger.info('stopped');
+  log.flush();
+  process.exit(EXIT.OK);
+}
+
+/** The first signal drains; a second one ends at once. */
+function firstSignal(log: Log): Promise<string> {
+  return new Promise((resolve) => {
+    let first = true;
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (first) resolve(signal);
+        else {
+          log.logger.warn({ signal }, 'ended before all was drained');
+          log.flush();
+          process.exit(EXIT.FAILED);
+        }
+        first = false;
+      });
+    }
+  });
+}
+
+/** SIGHUP: a configuration with mistakes changes nothing. */
+async function reload(server: Server, file: string | undefined, log: Log): Promise<void> {
+  log.reopen();
+  if (file === undefined) return;
+  try {
+    const result = loadConfig(file);
+    if ('config' in result) await server.reload(result.config);
+    else {
+      const problems = result.problems.map(formatProblem);
+      log.logger.error({ problems }, 'configuration not reloaded');
+    }
+  } catch (error) {
+    log.logger.error({ err: error }, 'configuration not reloaded');
+  }
+}
+
+const DEMO_USER = 'alice';
+const DEMO_PASSWORD = 'secret';
+
+/** The demo: loopback only, no TLS. */
+const DEMO_CONFIG = `
+listeners: [msrp:127.0.0.1:2855]
+msrp: {send_timeout: 30000, max_msg_chunks: 0, tls_handshake_timeout: 10000}
+relay:
+  allow_plain_auth: true
+  allow_ip_use_path: true
+  next_hops: {allow: [127.0.0.0/8]}
+log: {destination: stderr}
+`;
+
+function demoConfig(): Config {
+  const result = parseConfig(DEMO_CONFIG, 'demo');
+  if ('config' in result) return result.config;
+  throw new CliError(result.problems.map(formatProblem).join('; '), EXIT.USAGE);
+}
+
+function welcome(server: Server): void {
+  const relay = server.listeners[0]?.uri ?? '';
+  const { kind, reason } = server.engine;
+  process.stdout.write(`msrpd is up: a relay for tests, on loopback only.
+
+  listening on   ${server.listeners.map(({ uri }) => uri).join(', ')}
+  engine         ${kind} (${reason})
+  demo user      ${DEMO_USER}, password ${DEMO_PASSWORD}
+
+What next, in two more terminals:
+
+  npx msrpd listen --relay '${relay}' --user ${DEMO_USER} --password ${DEMO_PASSWORD}
+  npx msrpd send --to 'the path that listen has printed' --text 'Hello'
+
+Stop it with Ctrl-C. Your own configuration: npx msrpd init
+
+`);
+}

@@ -1,0 +1,61 @@
+/** A configuration as the schema has passed it: names of the file, defaults filled in. */
+export interface RawConfig {
+  engine: 'auto' | 'native' | 'ts';
+  workers: 'auto' | number;
+  listeners: (string | { uri: string; advertise?: string; tls_domain?: string })[];
+  msrp: {
+    send_timeout: number;
+    max_msg_chunks: number;
+    tls_handshake_timeout: number;
+    connect_timeout: number;
+    transaction_timeout: number;
+  };
+  relay: {
+    auth_realm?: string;
+    auth_expires: number;
+    auth_min_expires: number;
+    auth_max_expires: number;
+    nonce_expire: number;
+    cleanup_interval: number;
+    my_uri: string[];
+    allow_plain_auth: boolean;
+    allow_ip_use_path: boolean;
+    exclusive_peer: boolean;
+    next_hops: { allow: string[]; deny: string[] };
+    users: { file?: string; hook?: string };
+  };
+  limits: {
+    max_connections: number;
+    max_connections_per_ip: number;
+    max_sessions_per_user: number;
+    max_sessions_per_connection: number;
+    header_bytes: number;
+    header_lines: number;
+    line_bytes: number;
+    path_uris: number;
+    non_send_body_bytes: number;
+    message_bytes: number;
+    outbox_bytes: number;
+    transactions_per_connection: number;
+    probation_s: number;
+    idle_s: number;
+    auth_failures: number;
+    drain_s: number;
+  };
+  tls: { domains: Record<string, RawTlsDomain> };
+  log: { level: string; destination: string };
+  hooks?: string;
+}
+
+export interface RawTlsDomain {
+  certificate?: string;
+  private_key?: string;
+  ca_list?: string;
+  ca_dir?: string;
+  crl_dir?: string;
+  verify_cert?: boolean;
+  require_cert?: boolean;
+  tls_method?: string;
+  ciphers_list?: string;
+  ec_curve?: string;
+}

@@ -1,0 +1,171 @@
+import { MsrpError } from '../errors.ts';
+import { hostText, parseUri } from '../syntax/uri.ts';
+import { authenticate } from './authenticate.ts';
+import type { AuthRequest } from './authenticate.ts';
+import { EndpointSession } from './endpoint-session.ts';
+import { PLATFORM, makeIdent } from './environment.ts';
+import type { EndpointEnvironment } from './environment.ts';
+import { PeerConnection } from './peer-connection.ts';
+import type { ClientTls } from './peer-connection.ts';
+import type { ReceiverOptions } from './receiver.ts';
+
+/** How to connect: through relays, or straight to a peer. */
+export interface ClientOptions extends ReceiverOptions {
+  /**
+   * URIs of own relays, the nearest first: `msrps://relay.example.com:2855;tcp`. The client authenticates to each, to those
+   * further away through the nearer ones (relay R-013).
+   */
+  readonly relay?: string | readonly string[];
+  /** Without a relay: the peer's URI to connect to. */
+  readonly peer?: string;
+  readonly user?: string;
+  readonly password?: string;
+  /** Lifetime of the session to ask for, in seconds. */
+  readonly expiresS?: number;
+  /** Refuse a relay that does not prove that it knows the password (D-33). Default true. */
+  readonly requireRspauth?: boolean;
+  readonly tls?: ClientTls;
+  /** Own URI. Default: the local address of the connection and a random session-id. */
+  readonly uri?: string;
+  readonly signal?: AbortSignal;
+  /** For the connection, and for each answer to an AUTH. Default 10000 ms. */
+  readonly timeoutMs?: number;
+  readonly environment?: EndpointEnvironment;
+}
+
+/**
+ * An MSRP endpoint: one session over one connection (RFC 4975), with relays of its own where it has some (RFC 4976).
+ *
+ * ```ts
+ * await using client = await MsrpClient.connect({ relay: 'msrps://relay.example.com:2855;tcp', user, password });
+ * client.on('message', (message) => …);          // the peer sends to client.path
+ * await client.send({ to: peerPath, contentType: 'text/plain', body: 'Hello' });
+ * ```
+ */
+export class MsrpClient extends EndpointSession {
+  /** The relays' URIs in To-Path order (relay R-014). */
+  readonly usePath: readonly string[];
+  /** Path to offer to the peer in SDP: own relays, outermost first, then the own URI. */
+  readonly path: readonly string[];
+  readonly #relays: readonly RelayGrant[];
+  readonly #auth: Omit<AuthRequest, 'toPath'> | undefined;
+  readonly #cancels: (() => void)[] = [];
+
+  /** Connects and authenticates. Rejects with `E_CONNECT`, `E_AUTH`, `E_TIMEOUT` or `E_ARGUMENT`. */
+  static async connect(options: ClientOptions): Promise<MsrpClient> {
+    const environment = options.environment ?? PLATFORM;
+    const relays = options.relay === undefined ? [] : [options.relay].flat();
+    const first = relays[0] ?? options.peer;
+    if (first === undefined) throw new MsrpError('E_ARGUMENT', 'neither relay nor peer is given');
+    if (relays.length > 0 && (options.user === undefined || options.password === undefined)) {
+      throw new MsrpError('E_ARGUMENT', 'a relay needs user and password');
+    }
+    const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    const connection = await PeerConnection.connect(first, environment, {
+      timeoutMs,
+      ...(options.tls === undefined ? {} : { tls: options.tls }),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+    try {
+      const { address, port } = connection.localAddress;
+      const scheme = parseUri(first)?.scheme ?? 'msrp';
+      const uri = options.uri ?? `${scheme}://${hostText(address)}:${port}/${makeIdent(environment)};tcp`;
+      const auth: Omit<AuthRequest, 'toPath'> = {
+        uri,
+        user: options.user ?? '',
+        password: options.password ?? '',
+        expiresS: options.expiresS,
+        requireRspauth: options.requireRspauth ?? true,
+        timeoutMs,
+      };
+      const grants: RelayGrant[] = [];
+      let usePath: readonly string[] = [];
+      for (const relay of relays) {
+        const grant = await authenticate(connection, environment, { ...auth, toPath: [...usePath, relay] });
+        if (grant.usePath.length !== usePath.length + 1)
+          throw new MsrpError('E_AUTH', 'the relay has sent a wrong Use-Path');
+        usePath = grant.usePath;
+        grants.push({ toPath: usePath, expiresS: grant.expiresS });
+      }
+      return new MsrpClient(
+        connection,
+        environment,
+        uri,
+        options,
+        usePath,
+        grants,
+        relays.length > 0 ? auth : undefined,
+      );
+    } catch (error) {
+      connection.destroy();
+      throw error;
+    }
+  }
+
+  private constructor(
+    connection: PeerConnection,
+    environment: EndpointEnvironment,
+    uri: string,
+    options: ClientOptions,
+    usePath: readonly string[],
+    relays: readonly RelayGrant[],
+    auth: Omit<AuthRequest, 'toPath'> | undefined,
+  ) {
+    super(connection, environment, uri, options);
+    this.usePath = usePath;
+    this.path = [...usePath.toReversed(), uri];
+    this.#relays = relays;
+    this.#auth = auth;
+    connection.handler = this.handler();
+    for (const relay of this.#relays) this.#refreshLater(relay, relay.expiresS);
+  }
+
+  /** Gives the session back to its relays (`Expires: 0`) and closes the connection. */
+  async release(): Promise<void> {
+    for (const { toPath } of this.#relays.toReversed()) {
+      if (this.closed || this.#auth === undefined) break;
+      await authenticate(this.connection, this.environment, { ...this.#auth, toPath, expiresS: 0 }).catch(
+        () => undefined,
+      );
+    }
+    await this.close();
+  }
+
+  protected override toPath(to: string | readonly string[]): readonly string[] {
+    return [...this.usePath, ...super.toPath(to)];
+  }
+
+  protected override onClosed(): void {
+    for (const cancel of this.#cancels) cancel();
+  }
+
+  /** Each relay has its own lifetime (R-016): refreshed well before it ends (D-31). */
+  #refreshLater(relay: RelayGrant, expiresS: number): void {
+    if (expiresS <= 0) return;
+    const delayS = Math.max(expiresS - 30, expiresS * 0.8);
+    this.#cancels.push(this.environment.setTimer(delayS * 1000, () => void this.#refresh(relay)));
+  }
+
+  async #refresh(relay: RelayGrant): Promise<void> {
+    if (this.#auth === undefined || this.closed) return;
+    try {
+      const { expiresS } = await authenticate(this.connection, this.environment, {
+        ...this.#auth,
+        toPath: relay.toPath,
+      });
+      this.emit('refreshed', expiresS);
+      this.#refreshLater(relay, expiresS);
+    } catch (error) {
+      if (!this.closed)
+        this.emit('expired', error instanceof MsrpError ? error : new MsrpError('E_AUTH', String(error)));
+    }
+  }
+}
+
+/** A session at one relay; To-Path of the AUTH that refreshes it ends in its own URI (D-41). */
+interface RelayGrant {
+  readonly toPath: readonly string[];
+  readonly expiresS: number;
+}
+
+const DEFAULT_TIMEOUT_MS = 10_000;

@@ -1,0 +1,29 @@
+import { randomFillSync } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
+import { TID_LENGTH, identOf } from '../syntax/tid.ts';
+
+/** Time and randomness of an endpoint; tests pass their own. */
+export interface EndpointEnvironment {
+  nowMs(): number;
+  /** Calls once after `delayMs`, unless the returned function is called before. */
+  setTimer(delayMs: number, fire: () => void): () => void;
+  random(into: Uint8Array): void;
+}
+
+/** The clock and the random numbers of the platform. Timers do not keep a process alive. */
+export const PLATFORM: EndpointEnvironment = {
+  nowMs: () => performance.now(),
+  setTimer: (delayMs, fire) => {
+    const timer = setTimeout(fire, delayMs);
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+  random: (into) => void randomFillSync(into),
+};
+
+/** A new transaction id, Message-ID or session-id: 95 random bits (core C-030, C-040, C-116). */
+export function makeIdent(environment: EndpointEnvironment): string {
+  const bytes = new Uint8Array(TID_LENGTH);
+  environment.random(bytes);
+  return identOf(bytes);
+}

@@ -1,0 +1,71 @@
+import { closeSync, openSync, rmSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { headerValue } from '../syntax/frame.ts';
+import type { Header } from '../syntax/frame.ts';
+import type { MessageSink } from './receiver.ts';
+
+/** Writes a message into a new file of a folder. The name that the sender proposes is a hint and no path (X-075). */
+export class FileSink implements MessageSink {
+  readonly path: string;
+  #handle: Promise<FileHandle>;
+  /** Writes in the order in which they came: later octets win. */
+  #last: Promise<unknown>;
+
+  constructor(folder: string, headers: readonly Header[]) {
+    this.path = newFile(folder, safeName(headerValue(headers, 'Content-Disposition') ?? ''));
+    this.#handle = open(this.path, 'r+');
+    this.#last = this.#handle;
+  }
+
+  async write(position: number, octets: Buffer): Promise<void> {
+    this.#last = this.#last.then(async () => {
+      const handle = await this.#handle;
+      await handle.write(octets, 0, octets.length, position);
+    });
+    await this.#last;
+  }
+
+  async end(): Promise<void> {
+    await this.#last;
+    await (await this.#handle).close();
+  }
+
+  abort(): void {
+    // What is half a file is no file.
+    void this.#last
+      .catch(() => undefined)
+      .then(async () => (await this.#handle).close())
+      .catch(() => undefined)
+      .then(() => rmSync(this.path, { force: true }));
+  }
+}
+
+/** The last part of a proposed name, without anything that a file system or a terminal could misread. */
+export function safeName(disposition: string): string {
+  const match = /\bfilename="((?:[^"\\]|\\.)*)"/i.exec(disposition) ?? /\bfilename=([^;\s]+)/i.exec(disposition);
+  const proposed = (match?.[1] ?? '').split(/[/\\]/).at(-1) as string;
+  const name = proposed
+    .replace(/[^A-Za-z0-9._ -]/g, '_')
+    .replace(/^[. -]+/, '')
+    .slice(0, 100)
+    .trim();
+  return name === '' ? 'message' : name;
+}
+
+/** Makes an empty file of that name; one that is there is never touched, the new one gets a number. */
+function newFile(folder: string, name: string): string {
+  for (let i = 0; ; i++) {
+    const path = join(folder, i === 0 ? name : name.replace(/(\.[^.]*)?$/, `-${i}$1`));
+    try {
+      const file = openSync(path, 'wx', 0o600);
+      closeSync(file);
+      return path;
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'EEXIST' || i > MAX_NUMBER) throw error;
+    }
+  }
+}
+
+const MAX_NUMBER = 10_000;

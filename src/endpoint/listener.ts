@@ -1,0 +1,146 @@
+import { EventEmitter } from 'node:events';
+import { createServer as createTcpServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
+import { MsrpError } from '../errors.ts';
+import { encodeResponse } from '../syntax/encode.ts';
+import { headerValue } from '../syntax/frame.ts';
+import type { RequestFrame } from '../syntax/frame.ts';
+import { statusComment } from '../syntax/status.ts';
+import { hostText, sameUriText } from '../syntax/uri.ts';
+import { EndpointSession } from './endpoint-session.ts';
+import { PLATFORM, makeIdent } from './environment.ts';
+import type { EndpointEnvironment } from './environment.ts';
+import { PeerConnection } from './peer-connection.ts';
+import type { PeerHandler } from './peer-connection.ts';
+import type { ReceiverOptions } from './receiver.ts';
+
+export interface ListenerOptions extends ReceiverOptions {
+  /** Address to listen on. Default 127.0.0.1. */
+  readonly host?: string;
+  /** Default: any free port. */
+  readonly port?: number;
+  /** PEM: listens with TLS. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+  readonly environment?: EndpointEnvironment;
+}
+
+/** A session that a peer has connected to. */
+export class AcceptedSession extends EndpointSession {
+  /** Takes over what the connection tells. */
+  start(): PeerHandler {
+    const handler = this.handler();
+    this.connection.handler = handler;
+    return handler;
+  }
+}
+
+/**
+ * The passive side of one session without a relay (RFC 4975 section 5.4): the first SEND to its URI binds a connection to it
+ * (core C-081); a second one is refused with 506 while that lives.
+ */
+export class MsrpListener extends EventEmitter<{ session: [session: AcceptedSession] }> {
+  /** Own URI of the session, to offer to the peer. */
+  readonly uri: string;
+  readonly #server: Server;
+  readonly #environment: EndpointEnvironment;
+  readonly #options: ReceiverOptions;
+  readonly #connections = new Set<PeerConnection>();
+  #session: AcceptedSession | undefined;
+
+  /** Starts listening. Rejects with `E_CONNECT` when the address is not to be had. */
+  static async listen(options: ListenerOptions = {}): Promise<MsrpListener> {
+    const { host = '127.0.0.1', port = 0, tls } = options;
+    const server = tls === undefined ? createTcpServer() : createTlsServer({ ...tls, minVersion: 'TLSv1.2' });
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (error) => reject(new MsrpError('E_CONNECT', error.message, { cause: error })));
+      server.listen({ host, port }, resolve);
+    });
+    const bound = server.address() as AddressInfo;
+    const environment = options.environment ?? PLATFORM;
+    const scheme = tls === undefined ? 'msrp' : 'msrps';
+    const uri = `${scheme}://${hostText(host)}:${bound.port}/${makeIdent(environment)};tcp`;
+    return new MsrpListener(server, environment, uri, options, tls === undefined ? 'connection' : 'secureConnection');
+  }
+
+  private constructor(
+    server: Server,
+    environment: EndpointEnvironment,
+    uri: string,
+    options: ReceiverOptions,
+    event: 'connection' | 'secureConnection',
+  ) {
+    super();
+    this.uri = uri;
+    this.#server = server;
+    this.#environment = environment;
+    this.#options = options;
+    server.on(event, (socket: Socket) => this.#onConnection(socket));
+    server.on('error', () => undefined);
+  }
+
+  /** Stops listening and closes every connection. */
+  async close(): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    await Promise.all(Array.from(this.#connections, (connection) => connection.close()));
+    await closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #onConnection(socket: Socket): void {
+    const connection = new PeerConnection(socket, this.#environment);
+    this.#connections.add(connection);
+    let refused: { request: RequestFrame; status: number } | undefined;
+    let bound: PeerHandler | undefined;
+    connection.handler = {
+      onSendHead: (head, issue) => {
+        const status = issue ? 400 : this.#refusal(head);
+        if (status !== 0) {
+          refused = { request: head, status };
+          return;
+        }
+        const session = new AcceptedSession(connection, this.#environment, this.uri, this.#options);
+        this.#session = session;
+        bound = session.start();
+        session.once('closed', () => this.#forget(connection, session));
+        this.emit('session', session);
+        bound.onSendHead(head, issue);
+      },
+      onSendBody: (bytes) => bound?.onSendBody(bytes),
+      onSendEnd: (flag) => {
+        if (refused !== undefined) respond(connection, refused.request, refused.status);
+        refused = undefined;
+        return bound?.onSendEnd(flag);
+      },
+      onRequest: (request) => {
+        if (request.method !== 'REPORT') respond(connection, request, 481);
+      },
+      onClose: () => void this.#connections.delete(connection),
+    };
+  }
+
+  /** 0, or why a first SEND does not bind its connection. */
+  #refusal(head: RequestFrame): number {
+    if (head.toPath.length !== 1 || !sameUriText(head.toPath[0] as string, this.uri)) return 481;
+    return this.#session !== undefined && !this.#session.closed ? 506 : 0;
+  }
+
+  #forget(connection: PeerConnection, session: AcceptedSession): void {
+    this.#connections.delete(connection);
+    if (this.#session === session) this.#session = undefined;
+  }
+}
+
+/** A refusal, where one is wanted (core C-070). */
+function respond(connection: PeerConnection, request: RequestFrame, status: number): void {
+  const { tid, toPath, fromPath } = request;
+  if ((headerValue(request.headers, 'Failure-Report') ?? '').toLowerCase() === 'no') return;
+  if (toPath.length === 0 || fromPath.length === 0) return;
+  const back = request.method === 'SEND' ? fromPath.slice(0, 1) : fromPath;
+  connection.post(
+    encodeResponse({ tid, status, comment: statusComment(status), toPath: back, fromPath: toPath.slice(0, 1) }),
+  );
+}

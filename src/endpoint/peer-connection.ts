@@ -1,0 +1,285 @@
+import { connect as connectTcp, isIP } from 'node:net';
+import type { Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { MsrpError } from '../errors.ts';
+import { BIT, KIND, R, RECORD_WORDS, frameErrorName } from '../frame/record.ts';
+import { TsFramer } from '../frame/ts-framer.ts';
+import { FrameChecker } from '../syntax/check.ts';
+import { decodeFrame } from '../syntax/frame.ts';
+import type { Frame, RequestFrame, ResponseFrame } from '../syntax/frame.ts';
+import { parseUri } from '../syntax/uri.ts';
+import type { EndpointEnvironment } from './environment.ts';
+
+/** TLS of a client. */
+export interface ClientTls {
+  /** PEM: trusted CAs; those of the system without it. */
+  readonly ca?: string;
+  /** PEM: own certificate and key, for mutual TLS. */
+  readonly cert?: string;
+  readonly key?: string;
+  /** Name to send as SNI and to find in the certificate, instead of the host of the URI. */
+  readonly serverName?: string;
+  /** False accepts any certificate. For tests. Default true. */
+  readonly verify?: boolean;
+}
+
+/** What a connection tells its owner. A SEND comes as head, body pieces and end; anything else whole. */
+export interface PeerHandler {
+  onSendHead(head: RequestFrame, issue: boolean): void;
+  /** A promise stops reading until it is settled. */
+  onSendBody(bytes: Buffer): void | Promise<void>;
+  onSendEnd(flag: '$' | '+' | '#'): void | Promise<void>;
+  onRequest(request: RequestFrame): void;
+  onClose(error: MsrpError | undefined): void;
+}
+
+/** One connection of an endpoint: frames in, bytes out, and responses matched to requests. */
+export class PeerConnection {
+  readonly #socket: Socket;
+  readonly #environment: EndpointEnvironment;
+  readonly #framer = new TsFramer();
+  readonly #checker = new FrameChecker();
+  readonly #records = new Uint32Array(32 * RECORD_WORDS);
+  readonly #waiting = new Map<
+    string,
+    { resolve: (response: ResponseFrame) => void; reject: (error: MsrpError) => void }
+  >();
+  #handler: PeerHandler | undefined;
+  #rest: Buffer = Buffer.alloc(0);
+  #closed = false;
+  #turn: Promise<void> = Promise.resolve();
+  #drained: Promise<void> | undefined;
+  #letDrain: (() => void) | undefined;
+
+  constructor(socket: Socket, environment: EndpointEnvironment) {
+    this.#socket = socket;
+    this.#environment = environment;
+    socket.setNoDelay(true);
+    socket.on('data', (chunk) => this.#onData(chunk));
+    socket.on('drain', () => this.#onDrain());
+    socket.on('error', (error) => this.#close(new MsrpError('E_CLOSED', error.message, { cause: error })));
+    socket.on('end', () => this.#close(undefined));
+    socket.on('close', () => this.#close(undefined));
+  }
+
+  /** Connects to the host and port of a URI (core section 7); TLS with SNI and verification for msrps (C-130, C-131). */
+  static async connect(
+    uri: string,
+    environment: EndpointEnvironment,
+    options: { tls?: ClientTls; signal?: AbortSignal; timeoutMs: number },
+  ): Promise<PeerConnection> {
+    const target = parseUri(uri);
+    if (target === undefined) throw new MsrpError('E_ARGUMENT', `${uri} is no MSRP URI`);
+    const { host } = target;
+    const port = target.port ?? 2855;
+    options.signal?.throwIfAborted();
+    const { ca, cert, key, serverName, verify } = options.tls ?? {};
+    const name = serverName ?? host;
+    const socket =
+      target.scheme === 'msrp'
+        ? connectTcp({ host, port })
+        : connectTls({
+            host,
+            port,
+            ...(isIP(name) === 0 ? { servername: name } : {}),
+            ...(ca === undefined ? {} : { ca }),
+            ...(cert === undefined ? {} : { cert }),
+            ...(key === undefined ? {} : { key }),
+            rejectUnauthorized: verify !== false,
+            minVersion: 'TLSv1.2',
+          });
+    await new Promise<void>((resolve, reject) => {
+      const failed = (error: Error): void => {
+        socket.destroy();
+        done();
+        reject(new MsrpError('E_CONNECT', `${host}:${port}: ${error.message}`, { cause: error }));
+      };
+      const aborted = (): void => failed(new Error('aborted'));
+      const cancel = environment.setTimer(options.timeoutMs, () =>
+        failed(new Error(`no answer within ${options.timeoutMs} ms`)),
+      );
+      const done = (): void => {
+        cancel();
+        options.signal?.removeEventListener('abort', aborted);
+        socket.off('error', failed);
+        socket.on('error', () => undefined);
+      };
+      options.signal?.addEventListener('abort', aborted, { once: true });
+      socket.once('error', failed);
+      socket.once(target.scheme === 'msrp' ? 'connect' : 'secureConnect', () => {
+        done();
+        resolve();
+      });
+    });
+    return new PeerConnection(socket, environment);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  get localAddress(): { address: string; port: number } {
+    return { address: this.#socket.localAddress ?? '127.0.0.1', port: this.#socket.localPort ?? 0 };
+  }
+
+  set handler(handler: PeerHandler) {
+    this.#handler = handler;
+  }
+
+  /** Keeps the process alive, or lets it end, while the connection is open. */
+  unref(): void {
+    this.#socket.unref();
+  }
+
+  /** Writes bytes; resolves when there is room for more. */
+  async write(bytes: Uint8Array | string): Promise<void> {
+    if (this.#closed) throw new MsrpError('E_CLOSED');
+    if (this.#socket.write(bytes)) return;
+    this.#drained ??= new Promise((resolve) => {
+      this.#letDrain = resolve;
+    });
+    await this.#drained;
+    if (this.#isClosed()) throw new MsrpError('E_CLOSED');
+  }
+
+  /** Writes without waiting: responses and reports, which are small and whose number the peer's requests bound. */
+  post(text: string): void {
+    if (!this.#closed) this.#socket.write(text);
+  }
+
+  /** Takes turns: several messages share the connection chunk by chunk (core C-054). */
+  async inTurn<T>(write: () => Promise<T>): Promise<T> {
+    const before = this.#turn;
+    let next: () => void = () => undefined;
+    this.#turn = new Promise((resolve) => {
+      next = resolve;
+    });
+    await before;
+    try {
+      return await write();
+    } finally {
+      next();
+    }
+  }
+
+  /** Waits for the response to a transaction, 30 s by default (core C-071). */
+  response(tid: string, timeoutMs = TRANSACTION_MS): Promise<ResponseFrame> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) {
+        reject(new MsrpError('E_CLOSED'));
+        return;
+      }
+      const cancel = this.#environment.setTimer(timeoutMs, () => {
+        this.#waiting.delete(tid);
+        reject(new MsrpError('E_TIMEOUT', `no response within ${timeoutMs} ms`, { status: 408 }));
+      });
+      const settle = (): void => {
+        cancel();
+        this.#waiting.delete(tid);
+      };
+      this.#waiting.set(tid, {
+        resolve: (response) => {
+          settle();
+          resolve(response);
+        },
+        reject: (error) => {
+          settle();
+          reject(error);
+        },
+      });
+    });
+  }
+
+  /** Ends the connection behind what was written. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    await new Promise<void>((resolve) => {
+      const cancel = this.#environment.setTimer(CLOSE_MS, () => this.#socket.destroy());
+      this.#socket.once('close', () => {
+        cancel();
+        resolve();
+      });
+      this.#socket.end();
+    });
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+    this.#close(undefined);
+  }
+
+  #isClosed(): boolean {
+    return this.#closed;
+  }
+
+  #onDrain(): void {
+    this.#letDrain?.();
+    this.#drained = this.#letDrain = undefined;
+  }
+
+  #onData(chunk: Buffer): void {
+    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    const busy: Promise<void>[] = [];
+    let from = 0;
+    for (;;) {
+      const count = this.#framer.scan(bytes, from, bytes.length, this.#records);
+      for (let base = 0; base < count * RECORD_WORDS && !this.#isClosed(); base += RECORD_WORDS)
+        this.#onRecord(bytes, base, busy);
+      const progress = this.#framer.consumed > from;
+      from = this.#framer.consumed;
+      if (count === 0 || !progress || from === bytes.length || this.#isClosed()) break;
+    }
+    this.#rest = from === bytes.length ? NOTHING : Buffer.from(bytes.subarray(from));
+    if (busy.length === 0) return;
+    // Where bodies go is slower than the network: nothing is read meanwhile.
+    this.#socket.pause();
+    void Promise.allSettled(busy).then(() => this.#socket.resume());
+  }
+
+  #onRecord(bytes: Buffer, base: number, busy: Promise<void>[]): void {
+    const records = this.#records;
+    const kind = records[base + R.KIND];
+    const handler = this.#handler;
+    const note = (result: void | Promise<void> | undefined): void => {
+      if (result instanceof Promise) busy.push(result);
+    };
+    if (kind === KIND.ERROR) {
+      const code = frameErrorName(records[base + R.ISSUE] as number);
+      this.#socket.destroy();
+      this.#close(new MsrpError('E_CLOSED', `the peer has sent what is no MSRP (${code})`));
+      return;
+    }
+    const body = (): Buffer => bytes.subarray(records[base + R.BODY_START], records[base + R.BODY_END]);
+    if (kind === KIND.WHOLE || kind === KIND.HEAD) {
+      const issue = this.#checker.check(bytes, records, base) !== 0;
+      const frame: Frame = decodeFrame(bytes, records, base);
+      if (frame.kind === 'response') {
+        if (!issue) this.#waiting.get(frame.tid)?.resolve(frame);
+        return;
+      }
+      if (frame.method !== 'SEND') {
+        if (!issue || frame.method !== 'REPORT') handler?.onRequest(frame);
+        return;
+      }
+      handler?.onSendHead(frame, issue);
+      if ((records[base + R.BITS] as number) & BIT.HAS_BODY) note(handler?.onSendBody(body()));
+      if (kind === KIND.WHOLE) note(handler?.onSendEnd(frame.flag));
+      return;
+    }
+    if (records[base + R.BODY_END] !== records[base + R.BODY_START]) note(handler?.onSendBody(body()));
+    if (kind === KIND.END)
+      note(handler?.onSendEnd(String.fromCharCode(records[base + R.FLAG] as number) as '$' | '+' | '#'));
+  }
+
+  #close(error: MsrpError | undefined): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#onDrain();
+    for (const { reject } of this.#waiting.values()) reject(error ?? new MsrpError('E_CLOSED'));
+    this.#handler?.onClose(error);
+  }
+}
+
+const TRANSACTION_MS = 30_000;
+const CLOSE_MS = 2000;
+const NOTHING = Buffer.alloc(0);

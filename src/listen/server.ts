@@ -1,0 +1,212 @@
+import { randomFillSync } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
+import type { Logger } from 'pino';
+import type { Config } from '../config/config.ts';
+import { compareConfig } from '../config/reload.ts';
+import type { ConfigChange } from '../config/reload.ts';
+import { chooseEngine } from '../engine/choose.ts';
+import type { EngineChoice } from '../engine/choose.ts';
+import type {
+  BoundListener,
+  ConnectionInfo,
+  Engine,
+  EngineStats,
+  OwnAuthority,
+  SessionInfo,
+  TlsSpec,
+} from '../engine/engine.ts';
+import { MemoryCredentials, loadUsers } from '../relay/credentials.ts';
+import { loadHooks } from '../relay/hooks.ts';
+import type { Hooks } from '../relay/hooks.ts';
+import { NextHopResolver } from '../relay/next-hop/resolver.ts';
+import { Relay } from '../relay/relay.ts';
+import type { RelayParts } from '../relay/relay.ts';
+import type { SessionEntry } from '../relay/sessions.ts';
+import { readDomain, serverDomain } from '../tls/domain.ts';
+
+export interface ServerOptions {
+  readonly config: Config;
+  readonly log: Logger;
+  /** Users besides those of the configuration. */
+  readonly users?: readonly (readonly [user: string, realm: string, secret: { readonly password: string }])[];
+  /** Value of MSRPD_ENGINE. */
+  readonly engineOverride?: string;
+}
+
+/** A listener that is bound. */
+export interface ServerListener extends BoundListener {
+  /** `msrp://host:port;tcp`: what clients send their AUTH to. */
+  readonly uri: string;
+}
+
+/**
+ * A relay: an engine, its control plane, and the listeners. Several may run in one process.
+ *
+ * Life: {@link startServer} → {@link reload}* → {@link drain} or {@link stop}.
+ */
+export class Server {
+  readonly engine: EngineChoice;
+  readonly listeners: readonly ServerListener[];
+  readonly #engine: Engine;
+  readonly #relay: Relay;
+  readonly #log: Logger;
+  readonly #users: NonNullable<ServerOptions['users']>;
+  #config: Config;
+
+  constructor(parts: {
+    choice: EngineChoice;
+    engine: Engine;
+    relay: Relay;
+    log: Logger;
+    listeners: readonly ServerListener[];
+    config: Config;
+    users: NonNullable<ServerOptions['users']>;
+  }) {
+    this.engine = parts.choice;
+    this.listeners = parts.listeners;
+    this.#engine = parts.engine;
+    this.#relay = parts.relay;
+    this.#log = parts.log;
+    this.#config = parts.config;
+    this.#users = parts.users;
+  }
+
+  /**
+   * Takes a new configuration: everything is read and checked first, then swapped. Rejects, changing nothing, when a part of it
+   * cannot be used. Connections and sessions stay.
+   */
+  async reload(config: Config): Promise<ConfigChange> {
+    const change = compareConfig(this.#config, config);
+    const parts = await readParts(config, this.#users);
+    const listening = this.listeners.filter((_, i) => this.#config.listeners[i]?.scheme === 'msrps');
+    const tls = listening.length > 0 && parts.tls !== undefined ? serverDomain(parts.tls) : undefined;
+    for (const { listener } of listening) if (tls !== undefined) this.#engine.updateTls(listener, tls);
+    this.#relay.reload(parts);
+    this.#engine.setLimits(config.limits);
+    this.#engine.setAuthorities(authorities(config, this.listeners));
+    this.#log.level = config.log.level;
+    // What needs a restart stays as it was, so that the next reload says so again.
+    this.#config = {
+      ...config,
+      engine: this.#config.engine,
+      workers: this.#config.workers,
+      listeners: this.#config.listeners,
+    };
+    this.#log.info(change, 'configuration reloaded');
+    return change;
+  }
+
+  /** Takes no new connections and sessions, lets what is under way finish (`limits.drain_s`), then stops. */
+  async drain(): Promise<void> {
+    this.#relay.drain();
+    await this.#engine.drain(this.#config.drainMs);
+    this.#relay.stop();
+  }
+
+  async stop(): Promise<void> {
+    await this.#engine.stop();
+    this.#relay.stop();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  stats(): EngineStats {
+    return this.#engine.stats();
+  }
+
+  connections(): ConnectionInfo[] {
+    return this.#engine.connections();
+  }
+
+  /** Sessions as both planes see them; without their URIs, which are secrets. */
+  sessions(): (Omit<SessionEntry, 'uri'> & Partial<SessionInfo>)[] {
+    const traffic = new Map(this.#engine.sessions().map((info) => [info.session, info]));
+    return this.#relay.sessions().map(({ uri: _uri, ...entry }) => ({ ...entry, ...traffic.get(entry.session) }));
+  }
+}
+
+/** Starts a relay. Rejects with an MsrpError that `refuse`s the start; then nothing is left listening. */
+export async function startServer(options: ServerOptions): Promise<Server> {
+  const { config, log } = options;
+  const users = options.users ?? [];
+  const choice = chooseEngine(config.engine, options.engineOverride);
+  const parts = await readParts(config, users);
+  const environment = {
+    nowMs: () => performance.now(),
+    wallMs: () => Date.now(),
+    every: (intervalMs: number, tick: () => void) => {
+      const timer = setInterval(tick, intervalMs);
+      return () => clearInterval(timer);
+    },
+    random: (into: Uint8Array) => void randomFillSync(into),
+  };
+  const engine = choice.create({ limits: config.limits, environment, onEvents: (events) => relay.handle(events) });
+  const resolver = new NextHopResolver({ nowMs: environment.nowMs, random: Math.random });
+  const relay = new Relay({ ...parts, engine, environment, log, resolver });
+  const listeners: ServerListener[] = [];
+  try {
+    for (const entry of config.listeners) {
+      const tls = entry.scheme === 'msrps' && parts.tls !== undefined ? serverDomain(parts.tls) : undefined;
+      const bound = await engine.listen({
+        address: entry.address,
+        port: entry.port,
+        ...(tls === undefined ? {} : { tls }),
+      });
+      const host = entry.advertise?.host ?? entry.address;
+      // An advertised port of 0 is that of the socket.
+      const port = entry.advertise === undefined || entry.advertise.port === 0 ? bound.port : entry.advertise.port;
+      relay.addListener({ listener: bound.listener, tls: tls !== undefined, host, port });
+      listeners.push({ ...bound, uri: `${entry.scheme}://${host.includes(':') ? `[${host}]` : host}:${port};tcp` });
+      log.info(
+        { listener: bound.listener, address: bound.address, port: bound.port, scheme: entry.scheme },
+        'listening',
+      );
+    }
+  } catch (error) {
+    await engine.stop();
+    relay.stop();
+    throw error;
+  }
+  engine.setAuthorities(authorities(config, listeners));
+  log.info({ engine: choice.kind, reason: choice.reason, version: process.version }, 'engine chosen');
+  return new Server({ choice, engine, relay, log, listeners, config, users });
+}
+
+/** Everything that is read from files, checked. */
+async function readParts(
+  config: Config,
+  extra: NonNullable<ServerOptions['users']>,
+): Promise<RelayParts & { tls: (TlsSpec & { readonly requireCert: boolean }) | undefined }> {
+  const domain = config.tlsDomains['default'];
+  const tls = domain === undefined ? undefined : readDomain(domain);
+  const rows = config.users.file === undefined ? [] : await loadUsers(config.users.file);
+  const userHooks: Hooks = config.users.hook === undefined ? {} : await loadHooks(config.users.hook);
+  const hooks: Hooks = config.hooks === undefined ? {} : await loadHooks(config.hooks);
+  return {
+    settings: { ...config.relay, dialTls: tls },
+    credentials: new MemoryCredentials([...rows, ...extra]),
+    hooks: { ...userHooks, ...hooks },
+    tls,
+  };
+}
+
+/** Names that requests for this relay may carry: its listeners', those it advertises, and `my_uri`. */
+function authorities(config: Config, listeners: readonly ServerListener[]): OwnAuthority[] {
+  const names: OwnAuthority[] = [...config.myUris];
+  for (const [i, entry] of config.listeners.entries()) {
+    const bound = listeners[i];
+    if (bound === undefined) continue;
+    names.push({ host: entry.address.toLowerCase(), port: bound.port });
+    names.push({ host: bound.address.toLowerCase(), port: bound.port });
+    if (entry.advertise !== undefined) {
+      names.push({
+        host: entry.advertise.host.toLowerCase(),
+        port: entry.advertise.port === 0 ? bound.port : entry.advertise.port,
+      });
+    }
+    if (entry.address === '127.0.0.1' || entry.address === '::1') names.push({ host: 'localhost', port: bound.port });
+  }
+  return names;
+}
