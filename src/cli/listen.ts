@@ -6,7 +6,7 @@ import type { EndpointSession } from '../endpoint/endpoint-session.ts';
 import { FileSink } from '../endpoint/file-sink.ts';
 import { MsrpListener } from '../endpoint/listener.ts';
 import type { IncomingHead, IncomingMessage, MessageSink, ReceiverOptions } from '../endpoint/receiver.ts';
-import { escapePeer, redactUri } from '../log/escape.ts';
+import { escapeControls, escapePeer, redactUri } from '../log/escape.ts';
 import { parseAuthority } from '../config/listener-uri.ts';
 import { addEndpointOptions, clientOptions, positive, readPem } from './endpoint-options.ts';
 import type { EndpointOptions } from './endpoint-options.ts';
@@ -113,6 +113,6 @@ function print(options: Options, message: IncomingMessage, file: string | undefi
   const what =
     text === undefined
       ? `${escapePeer(contentType)}, ${octets} octets${file === undefined ? '' : `, in ${file}`}`
-      : escapePeer(text, 4096);
+      : escapeControls(text);
   process.stdout.write(`from ${from}: ${what}\n`);
 }

@@ -11,6 +11,14 @@ export function escapePeer(text: string, maxLength = 128): string {
   return safe;
 }
 
+/** Text of a peer made safe for a terminal: letters of every script stay, what controls a terminal or hides is escaped. */
+export function escapeControls(text: string): string {
+  return text.replace(/[\p{C}\u2028\u2029]/gu, (char) => {
+    const code = char.codePointAt(0) as number;
+    return code === 10 ? '\\n' : code === 13 ? '\\r' : code === 9 ? '\\t' : `\\u{${code.toString(16)}}`;
+  });
+}
+
 /** The first characters of a session-id, enough to tell sessions apart in a log: the whole is a secret (C-117, R-095). */
 export function shortSessionId(sessionId: string): string {
   return sessionId.length <= SHOWN ? '…' : `${escapePeer(sessionId.slice(0, SHOWN))}…`;

@@ -14,10 +14,11 @@ export class Outbox {
   /** Where the next bytes go: room is there after {@link room}, from `used` on. */
   tail: Buffer = NONE;
   used = 0;
-  /** Segments that are done, each cut to what it holds. */
-  #full: Buffer[] = [];
-  /** Segments (whole) that were taken and are not given back yet. */
-  #lent: Buffer[] = [];
+  /** Segments that are done, and how much each holds. */
+  readonly #full: Buffer[] = [];
+  readonly #lengths: number[] = [];
+  /** Segments that were taken and are not given back yet. */
+  readonly #lent: Buffer[] = [];
 
   /** Makes sure that `tail` has room for `size` bytes behind `used`; `size` is at most {@link SEGMENT_BYTES}. */
   room(size: number): void {
@@ -82,8 +83,10 @@ export class Outbox {
     let size = 0;
     while (size < limit && this.#full.length > 0) {
       const segment = this.#full.shift() as Buffer;
-      size += segment.length;
-      taken.push(segment);
+      const length = this.#lengths.shift() as number;
+      size += length;
+      taken.push(segment.subarray(0, length));
+      this.#lent.push(segment);
     }
     if (size < limit && this.used > 0) {
       taken.push(this.tail.subarray(0, this.used));
@@ -108,6 +111,7 @@ export class Outbox {
   /** Drops what is queued; what was taken stays with the socket. */
   clear(): void {
     this.#full.length = 0;
+    this.#lengths.length = 0;
     this.#lent.length = 0;
     this.tail = NONE;
     this.used = 0;
@@ -116,8 +120,8 @@ export class Outbox {
 
   #next(): void {
     if (this.used > 0) {
-      this.#full.push(this.tail.subarray(0, this.used));
-      this.#lent.push(this.tail);
+      this.#full.push(this.tail);
+      this.#lengths.push(this.used);
     }
     this.tail = takeSegment();
     this.used = 0;
