@@ -89,7 +89,7 @@ export const BIT = {
   RESPONSE: 1,
   /** An empty line follows the headers: there is a body, maybe of no octets. */
   HAS_BODY: 2,
-  /** To-Path and From-Path lines are byte for byte those of the frame of the same kind (request, response) before. */
+  /** To-Path and From-Path lines are byte for byte those of the last frame of the same kind that had NEW_PATHS. */
   SAME_PATHS: 4,
   /** The body holds CRLF and seven hyphens somewhere: another transaction id might collide with it. */
   DASHES: 8,
@@ -99,8 +99,8 @@ export const BIT = {
   MIME_HEADER: 32,
   /** A space follows the status code, so there is a comment, maybe empty. */
   COMMENT: 64,
-  /** A path value has several spaces in a row. */
-  WIDE_PATH: 128,
+  /** The paths are in their place, and others than before: later frames of the same kind are compared with these. */
+  NEW_PATHS: 128,
 } as const;
 
 /** Methods known by number; any other is OTHER. */

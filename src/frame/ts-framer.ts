@@ -26,7 +26,6 @@ interface PathBlock {
   toEnd: number;
   fromStart: number;
   fromEnd: number;
-  bits: number;
 }
 
 /** The framer in TypeScript: one pass over the bytes, nothing allocated for a frame that lies whole in them. */
@@ -205,6 +204,7 @@ export class TsFramer implements Framer {
     records[base + R.WORD_START] = wordStart;
     records[base + R.WORD_END] = i;
     records[base + R.LINE_END] = end;
+    records[base + R.HEADERS_START] = end + 2;
     const first = bytes[wordStart] as number;
     if (first >= 48 && first <= 57) {
       const status = threeDigits(bytes, wordStart, i);
@@ -238,7 +238,7 @@ export class TsFramer implements Framer {
     records[base + R.FROM_START] = at + paths.fromStart;
     records[base + R.FROM_END] = at + paths.fromEnd;
     records[base + R.HEADERS_START] = at + paths.length;
-    records[base + R.BITS] = bits | paths.bits | BIT.SAME_PATHS;
+    records[base + R.BITS] = bits | BIT.SAME_PATHS;
     this.#seen = 3;
     this.#lines = 2;
     this.#line = this.#looked = at + paths.length - start;
@@ -289,13 +289,9 @@ export class TsFramer implements Framer {
   #path(bytes: Buffer, bit: number, end: number, records: Uint32Array, base: number): void {
     if (this.#lines !== bit) this.#issue = objection(this.#issue, FRAME_ERROR.E_PATH_ORDER);
     records[base + R.HEADERS_START] = end + 2;
-    const bits = records[base + R.BITS] as number;
-    const word = bit === TO_PATH_BIT ? R.TO_START : R.FROM_START;
-    const wide = hasWideSpace(bytes, records[base + word] as number, records[base + word + 1] as number)
-      ? BIT.WIDE_PATH
-      : 0;
-    records[base + R.BITS] = bits | wide;
     if (bit !== FROM_PATH_BIT || this.#issue !== 0 || this.#seen !== 3) return;
+    const bits = records[base + R.BITS] as number;
+    records[base + R.BITS] = bits | BIT.NEW_PATHS;
     const from = (records[base + R.LINE_END] as number) + 2;
     const paths = this.#paths[bits & BIT.RESPONSE] as PathBlock;
     const length = end + 2 - from;
@@ -306,7 +302,6 @@ export class TsFramer implements Framer {
     paths.toEnd = (records[base + R.TO_END] as number) - from;
     paths.fromStart = (records[base + R.FROM_START] as number) - from;
     paths.fromEnd = (records[base + R.FROM_END] as number) - from;
-    paths.bits = (records[base + R.BITS] as number) & BIT.WIDE_PATH;
   }
 
   #emptyLine(line: number, records: Uint32Array, base: number): void {
@@ -441,12 +436,11 @@ const EMPTY_BYTES = new Uint8Array(0);
 const INCOMPLETE = -1;
 const FAILED = -2;
 
-const TO_PATH_BIT = 1;
 const FROM_PATH_BIT = 2;
 const CONTENT_TYPE_BIT = 1 << 7;
 
 function emptyPaths(): PathBlock {
-  return { bytes: NO_PATHS, length: 0, toStart: 0, toEnd: 0, fromStart: 0, fromEnd: 0, bits: 0 };
+  return { bytes: NO_PATHS, length: 0, toStart: 0, toEnd: 0, fromStart: 0, fromEnd: 0 };
 }
 const NO_PATHS = Buffer.alloc(0);
 
@@ -467,11 +461,6 @@ function isAlpha(byte: number): boolean {
 
 function isBlank(byte: number): boolean {
   return byte === 32 || byte === 9;
-}
-
-function hasWideSpace(bytes: Uint8Array, from: number, to: number): boolean {
-  for (let i = from; i < to; i++) if (bytes[i] === 32 && bytes[i + 1] === 32) return true;
-  return false;
 }
 
 function threeDigits(bytes: Uint8Array, from: number, to: number): number {

@@ -44,12 +44,9 @@ export class FrameChecker {
     this.range.end = this.range.total = -1;
     this.successReport = REPORT.NO;
     this.failureReport = REPORT.YES;
-    if (issue !== 0) {
-      // The framer compares with the last frame whose paths were in place, and this one's were maybe not.
-      if ((bits & BIT.SAME_PATHS) === 0) this.#goodPaths[kind] = this.#pathsAreGood(bytes, records, base);
-      return issue;
-    }
-    if ((bits & BIT.SAME_PATHS) === 0) this.#goodPaths[kind] = this.#pathsAreGood(bytes, records, base);
+    // Bad paths that are not in their place are no measure for the frames that follow.
+    if ((bits & BIT.NEW_PATHS) !== 0) this.#goodPaths[kind] = this.#pathsAreGood(bytes, records, base);
+    if (issue !== 0) return issue;
     if (!this.#goodPaths[kind]) return FRAME_ERROR.E_URI;
     const bad = this.#values(bytes, records, base);
     return bad !== 0 ? bad : this.#content(bits, records, base);

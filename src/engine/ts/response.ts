@@ -19,6 +19,7 @@ export function onResponse(
   issue: number,
 ): void {
   const { transactions, counters } = plane;
+  if (((records[base + R.BITS] as number) & BIT.SAME_PATHS) === 0) connection.lastResponseTo = '';
   const tidStart = records[base + R.TID_START] as number;
   const tidEnd = records[base + R.TID_END] as number;
   const transaction = issue === 0 ? transactions.find(bytes, tidStart, tidEnd, connection) : undefined;
@@ -48,7 +49,7 @@ function isOurs(
   records: Uint32Array,
   base: number,
 ): boolean {
-  if (((records[base + R.BITS] as number) & BIT.SAME_PATHS) === 0 || connection.lastResponseTo === '') {
+  if (connection.lastResponseTo === '') {
     const value = bytes.toString('latin1', records[base + R.TO_START], records[base + R.TO_END]);
     const space = value.indexOf(' ');
     connection.lastResponseTo = space < 0 ? value : value.slice(0, space);
