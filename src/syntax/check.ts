@@ -42,14 +42,24 @@ export class FrameChecker {
     const kind = bits & BIT.RESPONSE;
     this.range.start = 1;
     this.range.end = this.range.total = -1;
-    this.successReport = REPORT.NO;
-    this.failureReport = REPORT.YES;
+    // Who may be answered depends on these even when the rest is wrong.
+    this.#reports(bytes, records, base);
     // Bad paths that are not in their place are no measure for the frames that follow.
     if ((bits & BIT.NEW_PATHS) !== 0) this.#goodPaths[kind] = this.#pathsAreGood(bytes, records, base);
     if (issue !== 0) return issue;
     if (!this.#goodPaths[kind]) return FRAME_ERROR.E_URI;
     const bad = this.#values(bytes, records, base);
     return bad !== 0 ? bad : this.#content(bits, records, base);
+  }
+
+  /** Success-Report and Failure-Report, with their defaults; 0 for a value that is none. */
+  #reports(bytes: Buffer, records: Uint32Array, base: number): void {
+    const success = records[base + R.SUCCESS_REPORT_END] as number;
+    const failure = records[base + R.FAILURE_REPORT_END] as number;
+    this.successReport =
+      success === 0 ? REPORT.NO : reportValue(bytes, records[base + R.SUCCESS_REPORT_START] as number, success);
+    this.failureReport =
+      failure === 0 ? REPORT.YES : reportValue(bytes, records[base + R.FAILURE_REPORT_START] as number, failure);
   }
 
   #pathsAreGood(bytes: Buffer, records: Uint32Array, base: number): boolean {
@@ -79,18 +89,10 @@ export class FrameChecker {
     if (to !== 0 && !isMessageId(bytes, records[base + R.MESSAGE_ID_START] as number, to, this.#strict)) {
       bad = earlier(bad, records[base + R.MESSAGE_ID_START] as number);
     }
-    to = records[base + R.SUCCESS_REPORT_END] as number;
-    if (to !== 0) {
-      this.successReport = reportValue(bytes, records[base + R.SUCCESS_REPORT_START] as number, to);
-      if (this.successReport === 0 || this.successReport === REPORT.PARTIAL) {
-        bad = earlier(bad, records[base + R.SUCCESS_REPORT_START] as number);
-      }
+    if (this.successReport === 0 || this.successReport === REPORT.PARTIAL) {
+      bad = earlier(bad, records[base + R.SUCCESS_REPORT_START] as number);
     }
-    to = records[base + R.FAILURE_REPORT_END] as number;
-    if (to !== 0) {
-      this.failureReport = reportValue(bytes, records[base + R.FAILURE_REPORT_START] as number, to);
-      if (this.failureReport === 0) bad = earlier(bad, records[base + R.FAILURE_REPORT_START] as number);
-    }
+    if (this.failureReport === 0) bad = earlier(bad, records[base + R.FAILURE_REPORT_START] as number);
     to = records[base + R.BYTE_RANGE_END] as number;
     if (to !== 0 && !this.range.read(bytes, records[base + R.BYTE_RANGE_START] as number, to)) {
       bad = earlier(bad, records[base + R.BYTE_RANGE_START] as number);

@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { Bench, ENGINES, header, respondTo, send, within } from './harness.ts';
+import type { Client } from './harness.ts';
+
+const bobUri = 'msrp://bob.example:2855/bob;tcp';
+const OUTBOX = 65536;
+/** One read of a source may come on top of the limit. */
+const READ = 65536;
+
+for (const { name, make } of ENGINES) {
+  describe(`${name}: back-pressure (I2, I8, R-085)`, () => {
+    let bench: Bench;
+    let alice: Client;
+    beforeEach(async () => {
+      bench = await Bench.start(make, { outboxBytes: OUTBOX, sendTimeoutMs: 5000 });
+      alice = await bench.client('alice', { exclusivePeer: false });
+    });
+    afterEach(() => bench.stop());
+
+    const info = (connection: number) => bench.engine.connections().find((entry) => entry.connection === connection);
+
+    /** Writes messages until the relay has stopped reading them for good: the kernel takes no more either. */
+    const fill = async (
+      write: (text: string) => void,
+      connection: number,
+      make: (i: number) => string,
+    ): Promise<number> => {
+      let i = 0;
+      for (let still = 0; still < 500; still++) {
+        if (info(connection)?.paused !== true) {
+          for (let k = 0; k < 50; k++) write(make(i++));
+          still = 0;
+        }
+        await new Promise((resolve) => setImmediate(resolve));
+        assert.ok(i < 200_000, 'the relay never stopped reading');
+      }
+      return i;
+    };
+
+    it('a reader that stops stops its sources; other sessions go on; nothing is lost when it goes on', async () => {
+      const bob = await bench.connect();
+      const carol = await bench.client('carol');
+      alice.peer.pauseReading();
+      const count = await fill(
+        (text) => bob.write(text),
+        bob.connection,
+        (i) => send(`n${String(i).padStart(7, '0')}`, [alice.uri, alice.own], bobUri, `${i} ${'x'.repeat(1000)}`),
+      );
+      const queued = info(alice.peer.connection)?.queuedBytes ?? 0;
+      assert.ok(queued > OUTBOX && queued <= OUTBOX + 2 * READ, `${queued}`);
+      assert.ok(bench.engine.stats().pauses >= 1);
+      // Another session is served meanwhile.
+      const dave = await bench.connect();
+      dave.write(send('other', [carol.uri, carol.own], 'msrp://dave.example:1/d;tcp', 'not disturbed'));
+      assert.equal((await carol.peer.request('SEND')).body?.toString(), 'not disturbed');
+      await dave.response(200);
+
+      alice.peer.resumeReading();
+      for (let i = 0; i < count; i++) {
+        const got = await alice.peer.request('SEND');
+        assert.ok(got.body?.toString().startsWith(`${i} `), `${i}`);
+        alice.peer.write(respondTo(got, 200));
+      }
+      for (let i = 0; i < count; i++) await bob.response(200);
+      assert.equal(bench.engine.stats().queuedBytes, 0);
+      assert.equal(info(bob.connection)?.paused, false);
+      assert.equal(bench.engine.stats().dropped, 0);
+    });
+
+    it('send_timeout: a reader that never reads is closed, and its senders are told', async () => {
+      const bob = await bench.connect();
+      alice.peer.pauseReading();
+      const count = await fill(
+        (text) => bob.write(text),
+        bob.connection,
+        (i) => send(`n${String(i).padStart(7, '0')}`, [alice.uri, alice.own], bobUri, 'x'.repeat(1000)),
+      );
+      bench.clock.advance(4000);
+      assert.equal(info(alice.peer.connection)?.state, 'open');
+      bench.clock.advance(2000);
+      assert.equal((await bench.event('closed')).reason, 'send_timeout');
+      assert.equal(bench.engine.stats().closes.send_timeout, 1);
+      const seen = { ok: 0, report: 0, gone: 0 };
+      while (seen.ok + seen.gone < count || seen.report < seen.ok) {
+        const got = await bob.next();
+        if (got.kind === 'request') {
+          assert.equal(header(got, 'Status'), '000 408 Timeout');
+          seen.report++;
+        } else if (got.status === 200) seen.ok++;
+        else seen.gone++;
+      }
+      // Each accepted one is reported, the others are refused: the session has gone.
+      assert.equal(seen.report, seen.ok);
+      assert.equal(info(bob.connection)?.paused, false);
+    });
+
+    it('a client that does not read its responses is not read from', async () => {
+      const bob = await bench.connect();
+      bob.pauseReading();
+      alice.peer.onRaw = () => undefined;
+      await fill(
+        (text) => bob.write(text),
+        bob.connection,
+        (i) => send(`n${String(i).padStart(7, '0')}`, [alice.uri, alice.own], bobUri, 'x', []),
+      );
+      assert.ok((info(bob.connection)?.queuedBytes ?? 0) <= OUTBOX + 2 * READ);
+    });
+
+    it('a receiver that reads and never answers: the transactions are bounded, too', async () => {
+      bench.engine.setLimits({ ...limitsOf(), transactionsPerConnection: 500 });
+      const bob = await bench.connect();
+      await fill(
+        (text) => bob.write(text),
+        bob.connection,
+        (i) => send(`n${String(i).padStart(7, '0')}`, [alice.uri, alice.own], bobUri, 'x'),
+      );
+      assert.ok(bench.engine.stats().transactions <= 500 + READ / 100);
+      assert.ok(bench.engine.stats().transactions > 500);
+    });
+
+    it('R-085: one stuck session does not stop others of the same source for ever', async () => {
+      bench.engine.setLimits({ ...limitsOf(), sendTimeoutMs: 0 });
+      const carol = await bench.client('carol', { exclusivePeer: false });
+      const relay = await bench.connect();
+      relay.write(send('warm', [carol.uri, carol.own], bobUri));
+      await carol.peer.request('SEND');
+      await relay.response(200);
+      alice.peer.pauseReading();
+      await fill(
+        (text) => relay.write(text),
+        relay.connection,
+        (i) => send(`n${String(i).padStart(7, '0')}`, [alice.uri, alice.own], bobUri, 'x'.repeat(1000)),
+      );
+      relay.write(send('carol1', [carol.uri, carol.own], bobUri, 'at last'));
+      bench.clock.advance(20_000);
+      assert.equal(info(relay.connection)?.paused, true);
+      bench.clock.advance(12_000);
+      assert.equal(info(relay.connection)?.paused, false);
+      assert.equal((await carol.peer.request('SEND')).body?.toString(), 'at last');
+      // What was meant for the stuck one is refused from then on.
+      relay.write(send('late01', [alice.uri, alice.own], bobUri));
+      const answers = async (): Promise<number> => {
+        for (;;) {
+          const got = await relay.next();
+          if (got.kind === 'response' && got.tid === 'late01') return got.status;
+        }
+      };
+      assert.equal(await within('the refusal', answers()), 408);
+    });
+
+    const limitsOf = () => ({
+      sendTimeoutMs: 5000,
+      maxMsgChunks: 0,
+      tlsHandshakeTimeoutMs: 0,
+      maxConnections: 0,
+      maxConnectionsPerIp: 0,
+      lineBytes: 8192,
+      headerBytes: 65536,
+      headerLines: 64,
+      pathUris: 16,
+      nonSendBodyBytes: 10240,
+      messageBytes: 0,
+      outboxBytes: OUTBOX,
+      transactionsPerConnection: 0,
+      probationMs: 0,
+      idleMs: 0,
+      transactionMs: 3_000_000,
+    });
+  });
+}

@@ -1,0 +1,393 @@
+import assert from 'node:assert/strict';
+import { randomFillSync } from 'node:crypto';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import { createTsEngine } from '../../src/engine/ts/engine.ts';
+import type { Engine, EngineEvent, EngineFactory, EngineLimits, SessionId } from '../../src/engine/engine.ts';
+import { BIT, KIND, R, RECORD_WORDS } from '../../src/frame/record.ts';
+import { TsFramer } from '../../src/frame/ts-framer.ts';
+import { decodeFrame } from '../../src/syntax/frame.ts';
+import type { RequestFrame, ResponseFrame } from '../../src/syntax/frame.ts';
+
+/** Every engine that the scenarios run on. */
+export const ENGINES: readonly { readonly name: string; readonly make: EngineFactory }[] = [
+  { name: 'ts', make: createTsEngine },
+];
+
+export const TEST_LIMITS: EngineLimits = {
+  sendTimeoutMs: 30_000,
+  maxMsgChunks: 0,
+  tlsHandshakeTimeoutMs: 10_000,
+  maxConnections: 0,
+  maxConnectionsPerIp: 0,
+  lineBytes: 8192,
+  headerBytes: 65536,
+  headerLines: 64,
+  pathUris: 16,
+  nonSendBodyBytes: 10240,
+  messageBytes: 0,
+  outboxBytes: 262144,
+  transactionsPerConnection: 16384,
+  probationMs: 30_000,
+  idleMs: 3_600_000,
+  transactionMs: 30_000,
+};
+
+/** Time that only the test moves. */
+export class ManualClock {
+  nowMs = 1000;
+  readonly #ticks = new Set<{ everyMs: number; nextMs: number; tick: () => void }>();
+
+  every(everyMs: number, tick: () => void): () => void {
+    const entry = { everyMs, nextMs: this.nowMs + everyMs, tick };
+    this.#ticks.add(entry);
+    return () => void this.#ticks.delete(entry);
+  }
+
+  advance(ms: number): void {
+    const until = this.nowMs + ms;
+    for (;;) {
+      const next = [...this.#ticks].sort((a, b) => a.nextMs - b.nextMs)[0];
+      if (next === undefined || next.nextMs > until) break;
+      this.nowMs = next.nextMs;
+      next.nextMs += next.everyMs;
+      next.tick();
+    }
+    this.nowMs = until;
+  }
+}
+
+/** Longer than anything takes: a deadline is there only so that a test that would hang fails. */
+const DEADLINE_MS = 20_000;
+
+export async function within<T>(what: string, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited in vain for ${what}`)), DEADLINE_MS);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** An engine with a listener, its events, and a clock. */
+export class Bench {
+  readonly engine: Engine;
+  readonly clock = new ManualClock();
+  readonly events: EngineEvent[] = [];
+  port = 0;
+  #wake: (() => void)[] = [];
+  readonly #peers: Peer[] = [];
+  readonly #servers: Server[] = [];
+
+  constructor(make: EngineFactory, limits: Partial<EngineLimits> = {}) {
+    this.engine = make({
+      limits: { ...TEST_LIMITS, ...limits },
+      environment: {
+        nowMs: () => this.clock.nowMs,
+        every: (ms, tick) => this.clock.every(ms, tick),
+        random: (into) => void randomFillSync(into),
+      },
+      onEvents: (events) => {
+        this.events.push(...events);
+        for (const wake of this.#wake.splice(0)) wake();
+      },
+    });
+  }
+
+  static async start(make: EngineFactory, limits: Partial<EngineLimits> = {}): Promise<Bench> {
+    const bench = new Bench(make, limits);
+    const { port } = await bench.engine.listen({ address: '127.0.0.1', port: 0 });
+    bench.port = port;
+    bench.engine.setAuthorities([{ host: '127.0.0.1', port }]);
+    return bench;
+  }
+
+  /** Waits for the first event of a type that is not taken yet, and takes it. */
+  async event<T extends EngineEvent['type']>(
+    type: T,
+    match: (event: Extract<EngineEvent, { type: T }>) => boolean = () => true,
+  ): Promise<Extract<EngineEvent, { type: T }>> {
+    const find = async (): Promise<Extract<EngineEvent, { type: T }>> => {
+      for (;;) {
+        const at = this.events.findIndex(
+          (event) => event.type === type && match(event as Extract<EngineEvent, { type: T }>),
+        );
+        if (at >= 0) return this.events.splice(at, 1)[0] as Extract<EngineEvent, { type: T }>;
+        await new Promise<void>((resolve) => this.#wake.push(resolve));
+      }
+    };
+    return within(`event ${type}`, find());
+  }
+
+  async connect(): Promise<Peer> {
+    const socket = connect({ host: '127.0.0.1', port: this.port, noDelay: true });
+    await within('connect', new Promise((resolve) => socket.once('connect', resolve)));
+    const peer = new Peer(socket);
+    peer.relayPort = this.port;
+    this.#peers.push(peer);
+    const { connection } = await this.event('opened', ({ remote }) => remote.port === socket.localPort);
+    peer.connection = connection;
+    return peer;
+  }
+
+  /** A client with an open session, as after a successful AUTH. */
+  async client(name: string, options: { exclusivePeer?: boolean; expiresAtMs?: number } = {}): Promise<Client> {
+    const peer = await this.connect();
+    const own = `msrp://127.0.0.1:${peer.localPort}/${name}Client;tcp`;
+    const uri = `msrp://127.0.0.1:${this.port}/${name}Session0123456789;tcp`;
+    const session = this.engine.openSession({
+      uri,
+      clientPath: [own],
+      previousHop: { connection: peer.connection },
+      expiresAtMs: options.expiresAtMs ?? this.clock.nowMs + 1_800_000,
+      exclusivePeer: options.exclusivePeer ?? true,
+    });
+    return { peer, own, uri, session };
+  }
+
+  /** A peer that can be dialled; each connection becomes a Peer. */
+  async target(): Promise<{ port: number; uri: string; accept: () => Promise<Peer> }> {
+    const waiting: Peer[] = [];
+    let wake: () => void = () => undefined;
+    const server = createServer({ noDelay: true }, (socket) => {
+      const peer = new Peer(socket);
+      peer.relayPort = this.port;
+      this.#peers.push(peer);
+      waiting.push(peer);
+      wake();
+    });
+    this.#servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const accept = async (): Promise<Peer> => {
+      const next = async (): Promise<Peer> => {
+        for (;;) {
+          const peer = waiting.shift();
+          if (peer !== undefined) return peer;
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+      };
+      return within('a connection', next());
+    };
+    return { port, uri: `msrp://127.0.0.1:${port}/target;tcp`, accept };
+  }
+
+  /** Every request that was forwarded has been answered. */
+  async settled(): Promise<void> {
+    const wait = async (): Promise<void> => {
+      while (this.engine.stats().transactions > 0) await new Promise((resolve) => setImmediate(resolve));
+    };
+    await within('all answers', wait());
+  }
+
+  async stop(): Promise<void> {
+    for (const peer of this.#peers) peer.destroy();
+    for (const server of this.#servers) server.close();
+    await this.engine.stop();
+  }
+}
+
+export interface Client {
+  readonly peer: Peer;
+  /** URI of the client itself, and the one that the relay has given it. */
+  readonly own: string;
+  readonly uri: string;
+  readonly session: SessionId;
+}
+
+/** A whole frame as a peer has received it. */
+export type Received = (RequestFrame | ResponseFrame) & { readonly raw: Buffer };
+
+/** The far side of a connection, driven by the test. */
+export class Peer {
+  connection = 0;
+  relayPort = 0;
+  readonly frames: Received[] = [];
+  closed = false;
+  received = 0;
+  readonly #socket: Socket;
+  readonly #framer = new TsFramer({ streamAfterBytes: Infinity });
+  readonly #records = new Uint32Array(64 * RECORD_WORDS);
+  #rest: Buffer = Buffer.alloc(0);
+  #wake: (() => void)[] = [];
+  /** Answers every SEND with 200. */
+  answering = false;
+  /** Instead of framing: for floods. */
+  onRaw: ((bytes: Buffer) => void) | undefined;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on('data', (chunk) => this.#onData(chunk));
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      this.closed = true;
+      this.#notify();
+    });
+  }
+
+  get localPort(): number {
+    return this.#socket.localPort ?? 0;
+  }
+
+  write(data: string | Buffer): void {
+    this.#socket.write(data);
+  }
+
+  /** Writes and waits until the kernel has it. */
+  async flush(data: string | Buffer): Promise<void> {
+    await within('write', new Promise<void>((resolve) => this.#socket.write(data, () => resolve())));
+  }
+
+  pauseReading(): void {
+    this.#socket.pause();
+  }
+
+  resumeReading(): void {
+    this.#socket.resume();
+  }
+
+  end(): void {
+    this.#socket.end();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  reset(): void {
+    this.#socket.resetAndDestroy();
+  }
+
+  /** The next frame. */
+  async next(): Promise<Received> {
+    const wait = async (): Promise<Received> => {
+      for (;;) {
+        const frame = this.frames.shift();
+        if (frame !== undefined) return frame;
+        if (this.closed) throw new Error('the connection was closed');
+        await new Promise<void>((resolve) => this.#wake.push(resolve));
+      }
+    };
+    return within('a frame', wait());
+  }
+
+  async request(method: string): Promise<RequestFrame & { raw: Buffer }> {
+    const frame = await this.next();
+    assert.equal(frame.kind === 'request' ? frame.method : frame.status, method);
+    return frame as RequestFrame & { raw: Buffer };
+  }
+
+  async response(status: number): Promise<ResponseFrame & { raw: Buffer }> {
+    const frame = await this.next();
+    assert.equal(frame.kind === 'response' ? frame.status : frame.method, status);
+    return frame as ResponseFrame & { raw: Buffer };
+  }
+
+  async untilClosed(): Promise<void> {
+    const wait = async (): Promise<void> => {
+      while (!this.closed) await new Promise<void>((resolve) => this.#wake.push(resolve));
+    };
+    await within('the end of the connection', wait());
+  }
+
+  async untilReceived(bytes: number): Promise<void> {
+    const wait = async (): Promise<void> => {
+      while (this.received < bytes) await new Promise<void>((resolve) => this.#wake.push(resolve));
+    };
+    await within(`${bytes} bytes`, wait());
+  }
+
+  /**
+   * Proves that nothing (more) was sent to this peer: a request that is always answered goes round, and its answer is the next
+   * thing that comes.
+   */
+  async quiet(): Promise<void> {
+    const nobody = [`msrp://127.0.0.1:${this.relayPort}/none;tcp`, 'msrp://nobody.example:9/x;tcp'];
+    this.write(frame('quiet0', 'FROB', nobody, 'msrp://127.0.0.1:9/me;tcp'));
+    const answer = await this.next();
+    assert.equal(answer.tid, 'quiet0', `unexpected: ${answer.raw.toString('latin1')}`);
+  }
+
+  #onData(chunk: Buffer): void {
+    this.received += chunk.length;
+    if (this.onRaw !== undefined) {
+      this.onRaw(chunk);
+      this.#notify();
+      return;
+    }
+    const bytes = Buffer.concat([this.#rest, chunk]);
+    let from = 0;
+    for (;;) {
+      const count = this.#framer.scan(bytes, from, bytes.length, this.#records);
+      for (let base = 0; base < count * RECORD_WORDS; base += RECORD_WORDS) {
+        if (this.#records[base + R.KIND] === KIND.ERROR)
+          throw new Error(`the relay has sent garbage: ${bytes.toString('latin1')}`);
+        const frame = decodeFrame(bytes, this.#records, base);
+        const body = this.#records[base + R.BITS]! & BIT.HAS_BODY ? Buffer.from(frame.body as Buffer) : undefined;
+        const raw = Buffer.from(bytes.subarray(this.#records[base + R.START], this.#records[base + R.END]));
+        this.frames.push({ ...frame, body, raw });
+        if (this.answering && frame.kind === 'request' && frame.method === 'SEND') this.write(respondTo(frame, 200));
+      }
+      from = this.#framer.consumed;
+      if (count === 0 || from === bytes.length) break;
+    }
+    this.#rest = Buffer.from(bytes.subarray(from));
+    this.#notify();
+  }
+
+  #notify(): void {
+    for (const wake of this.#wake.splice(0)) wake();
+  }
+}
+
+/** Text of a request; `headers` are whole lines without CRLF, a body follows an empty line. */
+export function frame(
+  tid: string,
+  method: string,
+  to: string | readonly string[],
+  from: string | readonly string[],
+  headers: readonly string[] = [],
+  body?: string,
+  flag = '$',
+): string {
+  const lines = [
+    `MSRP ${tid} ${method}`,
+    `To-Path: ${[to].flat().join(' ')}`,
+    `From-Path: ${[from].flat().join(' ')}`,
+    ...headers,
+  ];
+  const head = `${lines.join('\r\n')}\r\n`;
+  return body === undefined ? `${head}-------${tid}${flag}\r\n` : `${head}\r\n${body}\r\n-------${tid}${flag}\r\n`;
+}
+
+/** A SEND with a text body. */
+export function send(
+  tid: string,
+  to: string | readonly string[],
+  from: string | readonly string[],
+  body = 'hello',
+  more: readonly string[] = [],
+): string {
+  const headers = [
+    `Message-ID: m${tid}`,
+    ...more,
+    `Byte-Range: 1-${body.length}/${body.length}`,
+    'Content-Type: text/plain',
+  ];
+  return frame(tid, 'SEND', to, from, headers, body);
+}
+
+/** Text of the response that a receiver gives. */
+export function respondTo(request: RequestFrame, status: number): string {
+  const to = request.method === 'SEND' ? request.fromPath.slice(0, 1) : request.fromPath;
+  return frame(request.tid, `${status} any`, to, request.toPath.slice(0, 1));
+}
+
+export function header(frame: { headers: readonly (readonly [string, string])[] }, name: string): string | undefined {
+  return frame.headers.find(([key]) => key === name)?.[1];
+}
