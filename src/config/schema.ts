@@ -103,20 +103,22 @@ export const configSchema: SchemaNode = {
       default: 'auto',
       description: 'Threads of the native engine; `auto` is one for each core. The TypeScript engine has one.',
     },
-    listeners: list(
-      'Sockets to listen on, as in `socket=`: `msrp:HOST[:PORT]` or `msrps:HOST[:PORT]`, port 2855 by default; or an object.',
-      {
+    listeners: {
+      type: 'array',
+      minItems: 1,
+      description:
+        'Sockets to listen on, as in `socket=`: `msrp:HOST[:PORT]` or `msrps:HOST[:PORT]`, port 2855 by default; or an object.',
+      items: {
         type: ['string', 'object'],
         required: ['uri'],
         additionalProperties: false,
         properties: {
           uri: text('`msrp:HOST[:PORT]` or `msrps:HOST[:PORT]`.', { opensips: 'socket' }),
           advertise: text('Host and port that Use-Path carries, `relay.example.com:2855`. Default: those of `uri`.'),
-          tls_domain: text('TLS domain of an msrps listener.', { default: 'default' }),
+          tls_domain: text('TLS domain of an msrps listener. Default: `default`.'),
         },
       },
-      { minItems: 1 },
-    ),
+    },
     msrp: group('Connections.', {
       send_timeout: limit(
         100,

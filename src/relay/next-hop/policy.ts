@@ -83,7 +83,10 @@ function inBlock(list: BlockList, address: string): boolean {
   return kind === 0 ? list === NOT_PUBLIC : list.check(address, kind === 4 ? 'ipv4' : 'ipv6');
 }
 
-/** Address blocks that are not part of the public Internet (IANA special-purpose registries). */
+/**
+ * Address blocks that are not part of the public Internet (IANA special-purpose registries). IPv4-mapped addresses are judged as
+ * the IPv4 ones that they are; as a block they would stand for all of IPv4 here.
+ */
 const NOT_PUBLIC = new BlockList();
 for (const [address, bits] of [
   ['0.0.0.0', 8],
@@ -106,7 +109,6 @@ for (const [address, bits] of [
 }
 for (const [address, bits] of [
   ['::', 96],
-  ['::ffff:0:0', 96],
   ['64:ff9b:1::', 48],
   ['100::', 64],
   ['2001::', 23],

@@ -1,0 +1,190 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { formatProblem, loadConfig, parseConfig } from '../../src/config/load.ts';
+import { compareConfig } from '../../src/config/reload.ts';
+import type { Config } from '../../src/config/config.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'msrpd-config-'));
+const name = join(folder, 'msrpd.yaml');
+writeFileSync(join(folder, 'cert.pem'), 'x');
+writeFileSync(join(folder, 'key.pem'), 'x');
+writeFileSync(join(folder, 'users.txt'), '');
+
+const BASE =
+  'listeners: [{uri: "msrp:127.0.0.1:2855", advertise: relay.example.com}]\nrelay: {users: {file: users.txt}}\n';
+
+function problems(text: string): string[] {
+  const result = parseConfig(text, name);
+  return 'problems' in result ? result.problems.map((problem) => formatProblem(problem).slice(folder.length + 1)) : [];
+}
+
+function good(text: string): Config {
+  const result = parseConfig(text, name);
+  assert.ok('config' in result, 'problems' in result ? result.problems.map(formatProblem).join('\n') : '');
+  return result.config;
+}
+
+describe('configuration', () => {
+  it('has the defaults of the OpenSIPS modules', () => {
+    const config = good(BASE);
+    assert.deepEqual(
+      [
+        config.limits.sendTimeoutMs,
+        config.limits.maxMsgChunks,
+        config.limits.tlsHandshakeTimeoutMs,
+        config.relay.authExpiresS,
+      ],
+      [100, 4, 100, 1800],
+    );
+    assert.deepEqual(
+      [
+        config.relay.authMinExpiresS,
+        config.relay.authMaxExpiresS,
+        config.relay.nonceExpireS,
+        config.relay.cleanupIntervalS,
+      ],
+      [60, 3600, 30, 60],
+    );
+    assert.deepEqual(
+      [config.limits.outboxBytes, config.limits.headerBytes, config.limits.probationMs, config.relay.authFailures],
+      [262144, 65536, 30_000, 3],
+    );
+    assert.equal(config.relay.allowPlainAuth, false);
+    assert.deepEqual(config.listeners[0]?.advertise, { host: 'relay.example.com', port: 2855 });
+  });
+
+  it('is YAML or JSON, with both forms of a listener', () => {
+    const config = good(
+      JSON.stringify({
+        listeners: ['msrp:relay.example.com', { uri: 'msrps:[::1]:7', advertise: 'r.example:8' }],
+        tls: { domains: { default: { certificate: 'cert.pem', private_key: 'key.pem', tls_method: 'TLSv1_3' } } },
+      }),
+    );
+    assert.deepEqual(
+      config.listeners.map(({ scheme, address, port }) => [scheme, address, port]),
+      [
+        ['msrp', 'relay.example.com', 2855],
+        ['msrps', '::1', 7],
+      ],
+    );
+    assert.equal(config.tlsDomains['default']?.certificateFile, join(folder, 'cert.pem'));
+    assert.deepEqual(
+      [config.tlsDomains['default']?.minVersion, config.tlsDomains['default']?.maxVersion],
+      ['TLSv1.3', 'TLSv1.3'],
+    );
+  });
+
+  for (const [text, expected] of [
+    ['', /^msrpd\.yaml(:\d+:\d+)?: the configuration is empty/],
+    ['- a', /expected keys and values/],
+    ['a: [', /msrpd\.yaml:1:\d+: /],
+    ['listeners: [msrp:a.example]\nlisteners: [msrp:b.example]', /msrpd\.yaml:2:1: .*unique/],
+    ['engine: auto', /listeners is missing/],
+    ['listeners: []', /:1:1: listeners: expected at least one entry/],
+    ['listeners: [7]', /listeners\[0\]: expected a text or keys and values, got 7/],
+    ['listeners: [sip:a.example]', /:1:13: listeners\[0\]: unknown scheme sip/],
+    ['listeners: [wss:0.0.0.0:8443]', /WebSocket is not available in this version/],
+    ['listeners: ["msrp:a.example:70000"]', /port 70000 is above 65535/],
+    ['listeners: ["msrp:[::g]:1"]', /no IPv6 address/],
+    ['listeners: ["msrp:0.0.0.0"]', /set advertise/],
+    ['listeners: ["msrp:10.0.0.1"]', /needs a host name/],
+    ['listeners: [{advertise: a.example}]', /uri is missing/],
+    ['listeners: [{uri: "msrp:a.example", advertise: "a b"}]', /listeners\[0\]\.advertise: /],
+    ['listeners: [msrp:a.example, msrp:a.example]', /listeners\[1\]: listens where listeners\[0\] does/],
+    ['listeners: [msrps:a.example]', /there is no tls\.domains\.default/],
+    ['listeners: [{uri: "msrp:a.example", tls_domain: default}]', /has no TLS domain/],
+    [`${BASE}engin: ts`, /:3:1: engin: unknown key; did you mean engine\?/],
+    [`${BASE}engine: fast`, /engine: expected one of auto, native, ts, got "fast"/],
+    [`${BASE}engine: native`, /engine: the native engine is not available/],
+    [`${BASE}workers: 0`, /workers: expected 1 or more, got 0/],
+    [`${BASE}workers: many`, /workers: expected a number or auto, got "many"/],
+    [`${BASE}msrp: {send_timeout: fast}`, /msrp\.send_timeout: expected a whole number \(ms\), got "fast"/],
+    [`${BASE}msrp: {send_timeout: -1}`, /expected 0 or more \(ms\), got -1/],
+    [`${BASE}msrp: {send_timeout: 1.5}`, /expected a whole number/],
+    [`${BASE}msrp: {send_timout: 1}`, /did you mean send_timeout\?/],
+    [`${BASE}msrp: {trace_on: true}`, /tracing over HEP is not available in this version/],
+    [`${BASE}hep: {}`, /tracing over HEP is not available/],
+    [`${BASE}control: {}`, /the control API is not available/],
+    [`${BASE}limits: {max_connections: yes}`, /limits\.max_connections: expected a whole number/],
+    [`${BASE}limits: {outbox_bytes: 100}`, /expected 0, or 4096 or more/],
+    [`${BASE}log: {level: loud}`, /log\.level: expected one of trace/],
+    [`${BASE}hooks: nowhere.mjs`, /hooks: cannot read .*ENOENT/],
+    [`${BASE}tls: {domains: {other: {}}}`, /several TLS domains are not available/],
+    [`${BASE}tls: {domains: {default: {certificate: cert.pem}}}`, /belong together/],
+    [
+      `${BASE}tls: {domains: {default: {certificate: no.pem, private_key: key.pem}}}`,
+      /certificate: cannot read .*no\.pem: ENOENT/,
+    ],
+    [`${BASE}tls: {domains: {default: {tls_method: TLSv1}}}`, /RFC 8996/],
+    [`${BASE}tls: {domains: {default: {tls_method: TLSv1_3-TLSv1_2}}}`, /expected TLSv1_2/],
+    [`${BASE}tls: {domains: {default: {crl_dir: nowhere}}}`, /is no folder/],
+    [
+      `${BASE}tls: {domains: {default: {match_ip_address: x}}}`,
+      /several TLS domains is not available|not available in this version/,
+    ],
+    [
+      BASE.replace('{users', '{auth_expires: 30, users'),
+      /relay\.auth_expires: expected at least auth_min_expires \(60\)/,
+    ],
+    [BASE.replace('{users', '{auth_expires: 4000, users'), /expected at most auth_max_expires \(3600\)/],
+    [BASE.replace('{users', '{my_uri: ["a b"], users'), /relay\.my_uri\[0\]: expected HOST/],
+    [
+      BASE.replace('{users', '{next_hops: {allow: [10.0.0.0/99]}, users'),
+      /relay\.next_hops\.allow\[0\]: the prefix length/,
+    ],
+    [BASE.replace('file: users.txt', 'file: users.txt, hook: users.txt'), /either file or hook/],
+    [BASE.replace('users.txt', 'nobody.txt'), /relay\.users\.file: cannot read/],
+    ['a: &a [x, x, x]\nb: &b [*a, *a, *a, *a]\nc: &c [*b, *b, *b, *b]\nd: [*c, *c, *c, *c]', /alias|unknown key/i],
+  ] as const) {
+    it(`says what is wrong: ${text.split('\n').at(-1)?.slice(0, 60) || '(nothing)'}`, () => {
+      const found = problems(text);
+      assert.ok(
+        found.some((line) => expected.test(line)),
+        `expected ${expected}, got:\n${found.join('\n')}`,
+      );
+    });
+  }
+
+  it('lists every mistake, in the order of the lines', () => {
+    const found = problems(
+      'engine: fast\nlisteners:\n  - msrp:127.0.0.1\n  - sip:x\nmsrp:\n  send_timeout: -5\n  nonsense: 1\nlimits:\n  idle_s: soon\n',
+    );
+    assert.deepEqual(
+      found.map((line) => line.split(': ').slice(0, 2).join(' ')),
+      [
+        'msrpd.yaml:1:1 engine',
+        'msrpd.yaml:3:5 listeners[0]',
+        'msrpd.yaml:4:5 listeners[1]',
+        'msrpd.yaml:6:3 msrp.send_timeout',
+        'msrpd.yaml:7:3 msrp.nonsense',
+        'msrpd.yaml:9:3 limits.idle_s',
+      ],
+    );
+  });
+
+  it('hostile text is refused, soon', () => {
+    assert.match(problems('x'.repeat(2 ** 20 + 1))[0] ?? '', /larger than/);
+    assert.ok(problems(`${BASE}log: !!js/function 'x'`).length > 0);
+    assert.ok(problems(`${'['.repeat(3000)}`).length > 0);
+    assert.throws(() => loadConfig(join(folder, 'missing.yaml')), { code: 'E_CONFIG_READ' });
+  });
+
+  it('warnings do not stop a start', () => {
+    const result = parseConfig('listeners: ["msrp:relay.example.com"]', name);
+    assert.ok('config' in result);
+    const text = result.warnings.map(formatProblem).join('\n');
+    for (const pattern of [/send_timeout|AUTH is refused/, /no users/]) assert.match(text, pattern);
+  });
+
+  it('reload: what can be swapped and what cannot', () => {
+    const before = good(BASE);
+    assert.deepEqual(compareConfig(before, good(BASE)), { reloadable: [], needsRestart: [] });
+    assert.deepEqual(compareConfig(before, good(`${BASE}limits: {idle_s: 5}\nworkers: 2\n`)), {
+      reloadable: ['limits'],
+      needsRestart: ['workers'],
+    });
+  });
+});
