@@ -57,7 +57,7 @@ export class EndpointSession extends EventEmitter<SessionEvents> {
   }
 
   /** Sends one message; see {@link SendOptions}. */
-  send(options: SendOptions): Promise<SendResult> {
+  async send(options: SendOptions): Promise<SendResult> {
     return this.#sender.send(this.toPath(options.to), options);
   }
 
