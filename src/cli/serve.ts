@@ -34,9 +34,6 @@ async function serve(file: string | undefined): Promise<void> {
     ...(engineOverride === undefined ? {} : { engineOverride }),
     ...(file === undefined ? { users: [[DEMO_USER, '', { password: DEMO_PASSWORD }]] } : {}),
   };
-  const server = await startServer(options);
-  if (file === undefined) welcome(server);
-
   const crash = (error: unknown): void => {
     log.logger.fatal({ err: error }, 'fault');
     log.flush();
@@ -44,8 +41,14 @@ async function serve(file: string | undefined): Promise<void> {
   };
   process.on('uncaughtException', crash);
   process.on('unhandledRejection', crash);
-  process.on('SIGHUP', () => void reload(server, file, log));
-  const signal = await firstSignal(log);
+  // Before anything listens: a signal must not find a process that it would just end.
+  let running: Server | undefined;
+  process.on('SIGHUP', () => void (running === undefined ? undefined : reload(running, file, log)));
+  const signalled = firstSignal(log);
+  const server = await startServer(options);
+  running = server;
+  if (file === undefined) welcome(server);
+  const signal = await signalled;
   log.logger.info({ signal, drainMs: config.drainMs }, 'draining');
   await server.drain();
   log.logger.info('stopped');
