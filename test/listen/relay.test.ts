@@ -308,7 +308,7 @@ describe('conversations through the relay', () => {
 
   it('reload: a user is gone for new sessions, the old one goes on; mistakes change nothing', async () => {
     const users = file('reload-users.txt', 'dave::pw\n');
-    const text = `${PLAIN.replace('allow_plain_auth', `users: {file: ${users}}, allow_plain_auth`)}`;
+    const text = PLAIN.replace('allow_plain_auth', `users: {file: ${users}}, allow_plain_auth`);
     await using fixture = await startRelay(text, []);
     await using dave = await MsrpClient.connect({ relay: fixture.uri, user: 'dave', password: 'pw' });
     file('reload-users.txt', 'erin::pw\n');
