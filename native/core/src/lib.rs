@@ -1,0 +1,6 @@
+//! MSRP (RFC 4975) without I/O: no sockets, no clock, no allocation where a frame passes.
+//!
+//! The numbers of errors and the rules of values are those of the TypeScript side; tests hold both against each other.
+
+pub mod error;
+pub mod syntax;

@@ -1,0 +1,3 @@
+//! Values of headers.
+
+pub mod byte_range;
