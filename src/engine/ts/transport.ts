@@ -28,48 +28,58 @@ export interface TransportOwner {
   onEnd(error: Error | undefined): void;
 }
 
-/** TCP or TLS through node:net and node:tls. */
+/**
+ * TCP or TLS through node:net and node:tls.
+ *
+ * Writes go to the implementation of the stream (`_write`), not through its queue: the outbox is the queue, one write is under
+ * way at a time, and whether the kernel has taken it is known at once. The stream's own bookkeeping for each write costs more
+ * than routing a frame (docs/BENCHMARKING.md).
+ */
 export class SocketTransport implements Transport {
   readonly #socket: Socket;
   readonly #done: (error?: Error | null) => void;
+  readonly #end: (error?: Error) => void;
+  /** A write is under way; it was not done within its call. */
   #waiting = false;
+  #inCall = false;
+  #ended = false;
 
   constructor(socket: Socket, owner: TransportOwner) {
     this.#socket = socket;
-    this.#done = () => {
-      // Called for each write, one tick later; of interest only when that write was not done at once.
-      if (!this.#waiting || socket.writableLength > 0) return;
+    this.#done = (error) => {
       this.#waiting = false;
-      if (!socket.destroyed) owner.onWritten();
+      if (error !== null && error !== undefined) this.#end(error);
+      else if (!this.#inCall && !this.#ended) owner.onWritten();
     };
-    let ended = false;
-    const end = (error?: Error): void => {
-      if (ended) return;
-      ended = true;
+    this.#end = (error) => {
+      if (this.#ended) return;
+      this.#ended = true;
       owner.onEnd(error);
     };
     socket.on('data', (bytes: Buffer) => owner.onData(bytes));
-    socket.on('end', () => end());
-    socket.on('error', end);
-    socket.on('close', () => end());
+    socket.on('end', () => this.#end());
+    socket.on('error', this.#end);
+    socket.on('close', () => this.#end());
   }
 
   write(segment: Buffer): boolean {
-    this.#socket.write(segment, this.#done);
-    return this.#settled();
+    this.#begin();
+    this.#socket._write(segment, 'buffer' as BufferEncoding, this.#done);
+    return this.#returned();
   }
 
   writeAll(segments: readonly Buffer[]): boolean {
-    this.#socket.cork();
-    for (const segment of segments) this.#socket.write(segment, this.#done);
-    this.#socket.uncork();
-    return this.#settled();
+    const chunks = segments.map((chunk) => ({ chunk, encoding: 'buffer' as BufferEncoding }));
+    this.#begin();
+    // `allBuffers` says to node:net that no chunk is a text.
+    this.#socket._writev?.(Object.assign(chunks, { allBuffers: true }), this.#done);
+    return this.#returned();
   }
 
   get unwritten(): number {
-    // The stream counts a write until it is finished; its handle (where Node shows one) knows how much is left of it.
+    // The handle (where Node shows one) knows how much is left of a write; else only its end shows.
     const handle = (this.#socket as { _handle?: { writeQueueSize?: number } | null })._handle;
-    return handle?.writeQueueSize ?? this.#socket.writableLength;
+    return handle?.writeQueueSize ?? (this.#waiting ? 1 : 0);
   }
 
   pause(): void {
@@ -88,8 +98,13 @@ export class SocketTransport implements Transport {
     this.#socket.destroy();
   }
 
-  #settled(): boolean {
-    this.#waiting = this.#socket.writableLength > 0;
+  #begin(): void {
+    this.#waiting = true;
+    this.#inCall = true;
+  }
+
+  #returned(): boolean {
+    this.#inCall = false;
     return !this.#waiting;
   }
 }
