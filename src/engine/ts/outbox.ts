@@ -142,5 +142,6 @@ function takeSegment(): Buffer {
 }
 
 function giveSegment(segment: Buffer): void {
-  if (free.length < KEPT_SEGMENTS) free.push(segment);
+  // A queue that was cleared has none to give.
+  if (segment.length === SEGMENT_BYTES && free.length < KEPT_SEGMENTS) free.push(segment);
 }

@@ -47,9 +47,13 @@ export class SocketTransport implements Transport {
   constructor(socket: Socket, owner: TransportOwner) {
     this.#socket = socket;
     this.#done = (error) => {
+      if (error !== null && error !== undefined) {
+        // Never inside the call of write(), whose caller is in the middle of its queue; the write stays unfinished.
+        queueMicrotask(() => this.#end(error));
+        return;
+      }
       this.#waiting = false;
-      if (error !== null && error !== undefined) this.#end(error);
-      else if (!this.#inCall && !this.#ended) owner.onWritten();
+      if (!this.#inCall && !this.#ended) owner.onWritten();
     };
     this.#end = (error) => {
       if (this.#ended) return;
