@@ -166,9 +166,11 @@ export class TsFramer implements Framer {
         if (bytes[i] !== PREFIX[i - start]) return this.#fail(FRAME_ERROR.E_START_LINE, i, records, base, FAILED);
       }
     }
-    for (; i < to; i++) {
+    for (; ; i++) {
+      // Nearly every byte is plain: a loop of its own, with nothing else in it.
+      while (i < to && BYTE_CLASS[bytes[i] as number] === PLAIN) i++;
+      if (i >= to) break;
       const kind = BYTE_CLASS[bytes[i] as number] as number;
-      if (kind === PLAIN) continue;
       if (kind === HIGH) this.#high = true;
       else if (kind === CONTROL) this.#control ||= i + 1;
       else {

@@ -16,6 +16,17 @@ export function secretHa1(secret: Secret, user: string, realm: string): string {
   return 'ha1' in secret ? secret.ha1.toLowerCase() : ha1(user, realm, secret.password);
 }
 
+/**
+ * The secret in what an operator's code has given; undefined when there is none. An empty password is none, nor is a value that
+ * is no text: else a user whom a hook does not find would come in with `undefined` for a password.
+ */
+export function readSecret(value: unknown): Secret | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { ha1: hash, password } = value as { ha1?: unknown; password?: unknown };
+  if (hash !== undefined) return typeof hash === 'string' && HA1.test(hash) ? { ha1: hash } : undefined;
+  return typeof password === 'string' && password !== '' ? { password } : undefined;
+}
+
 /** Users in memory. A user without a realm is one in every realm. */
 export class MemoryCredentials implements CredentialStore {
   #users: ReadonlyMap<string, Secret>;
@@ -81,13 +92,17 @@ export function parseUsers(text: string): { users: UserRow[]; problems: { line: 
       continue;
     }
     seen.set(key(user, realm), line);
-    if (/^[0-9a-f]{32}$/i.test(secret)) {
+    if (HA1.test(secret)) {
       if (realm === '') problems.push({ line, message: 'an HA1 belongs to a realm; name it' });
       else users.push([user, realm, { ha1: secret.toLowerCase() }]);
-    } else users.push([user, realm, { password: secret.startsWith('plain:') ? secret.slice(6) : secret }]);
+    } else if (secret === PLAIN) problems.push({ line, message: 'the password is empty' });
+    else users.push([user, realm, { password: secret.startsWith(PLAIN) ? secret.slice(PLAIN.length) : secret }]);
   }
   return { users, problems };
 }
+
+const HA1 = /^[0-9a-f]{32}$/i;
+const PLAIN = 'plain:';
 
 function index(users: Iterable<UserRow>): ReadonlyMap<string, Secret> {
   return new Map(Array.from(users, ([user, realm, secret]) => [key(user, realm), secret]));

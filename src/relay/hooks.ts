@@ -67,6 +67,11 @@ export async function loadHooks(path: string): Promise<Hooks> {
   return hooks;
 }
 
+/** True for a status that a hook may refuse with: it is no success, and has three digits on the wire (core C-005). */
+export function isFailure(status: unknown): status is number {
+  return typeof status === 'number' && Number.isInteger(status) && status >= 400 && status <= 699;
+}
+
 /** Runs a hook with a time limit; rejects when it throws or is late. */
 export async function runHook<T>(name: string, run: () => MaybePromise<T>, timeoutMs = HOOK_TIMEOUT_MS): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

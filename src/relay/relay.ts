@@ -14,12 +14,13 @@ import type {
 import { escapePeer, redactUri } from '../log/escape.ts';
 import type { Header } from '../syntax/frame.ts';
 import { statusComment } from '../syntax/status.ts';
-import { parseUri } from '../syntax/uri.ts';
+import { parseUri, sameUriText } from '../syntax/uri.ts';
 import { authenticate } from './auth/authenticate.ts';
 import type { AuthOutcome } from './auth/authenticate.ts';
 import { NonceSource } from './auth/nonce.ts';
+import { readSecret } from './credentials.ts';
 import type { CredentialStore, Secret } from './credentials.ts';
-import { runHook } from './hooks.ts';
+import { isFailure, runHook } from './hooks.ts';
 import type { Hooks } from './hooks.ts';
 import { chooseNextHop } from './next-hop/choose.ts';
 import { HopPolicy } from './next-hop/policy.ts';
@@ -56,6 +57,8 @@ interface Peer {
   readonly listener: ListenerId | undefined;
   readonly remote: string;
   readonly tls: TlsInfo | undefined;
+  /** It carries requests of many clients: we have dialled it, or it has proven to be a relay (R-030). */
+  isRelay: boolean;
   failures: number;
 }
 
@@ -157,7 +160,8 @@ export class Relay {
 
   #onOpened(event: OpenedEvent): void {
     const { connection, direction, listener, remote, tls } = event;
-    this.#peers.set(connection, { listener, remote: remote.address, tls, failures: 0 });
+    const isRelay = direction === 'out';
+    this.#peers.set(connection, { listener, remote: remote.address, tls, isRelay, failures: 0 });
     const { address, port } = remote;
     this.#log.debug({ connection, direction, listener, address, port, tls: tls?.protocol }, 'connection opened');
   }
@@ -201,8 +205,10 @@ export class Relay {
     if (peer.tls === undefined && !this.#settings.allowPlainAuth) {
       this.#log.warn({ connection, address: peer.remote }, 'AUTH without TLS refused: see relay.allow_plain_auth');
       this.#refuse(event, 403);
+      this.#countFailure(connection);
       return;
     }
+    if (relayBehind(peer, event.fromPath[0] as string) !== undefined) peer.isRelay = true;
     const outcome = await authenticate(event, this.#settings, this.#nonces, this.#store(peer));
     if (outcome.kind === 'granted') await this.#grant(event, peer, outcome);
     else {
@@ -225,6 +231,8 @@ export class Relay {
     return {
       lookup: async (user, realm): Promise<Secret | undefined> => {
         const secret = await runHook('authenticate', () => hook({ user, realm, remote: peer.remote }));
+        if (secret !== undefined && secret !== null && readSecret(secret) === undefined)
+          this.#log.error({ hook: 'authenticate' }, 'hook gave neither a password nor an HA1');
         return secret ?? undefined;
       },
     };
@@ -236,19 +244,19 @@ export class Relay {
     const { connection, fromPath, toPath } = event;
     const own = parseUri(toPath[0] as string);
     if (own?.sessionId !== undefined) {
-      this.#refresh(event, granted, own.sessionId);
+      await this.#refresh(event, peer, granted, own.sessionId);
       return;
     }
     if (granted.expiresS === 0) {
       for (const entry of this.#sessions.values()) {
-        if (entry.connection === connection && entry.client === fromPath[0])
+        if (entry.connection === connection && entry.client === fromPath[0] && isOf(entry, user, realm))
           this.#engine.closeSession(entry.session, 'released');
       }
       this.#answer(event, 200, [['Expires', '0'], ...granted.headers]);
       return;
     }
     const verdict = await this.#authorize(granted, peer, fromPath);
-    const identity = peer.listener === undefined ? undefined : this.#listeners.get(peer.listener);
+    const identity = this.#identity(peer);
     const { maxSessionsPerUser, maxSessionsPerConnection } = this.#settings;
     const full =
       (maxSessionsPerUser !== 0 && this.#sessions.ofUser(user, realm) >= maxSessionsPerUser) ||
@@ -282,24 +290,57 @@ export class Relay {
     this.#answer(event, 200, [['Use-Path', usePath], ['Expires', String(verdict.expiresS)], ...granted.headers]);
   }
 
-  /** An AUTH to a session's own URI, on its own connection, moves its end (D-41), or releases it with `Expires: 0` (D-39). */
-  #refresh(event: RequestEvent, granted: Extract<AuthOutcome, { kind: 'granted' }>, sessionId: string): void {
+  /**
+   * An AUTH to a session's own URI, on its own connection (or any of the relay it is behind), moves its end (D-41), or
+   * releases it with `Expires: 0` (D-39).
+   */
+  async #refresh(
+    event: RequestEvent,
+    peer: Peer,
+    granted: Extract<AuthOutcome, { kind: 'granted' }>,
+    sessionId: string,
+  ): Promise<void> {
+    const { user, realm } = granted;
+    const { connection, fromPath, toPath } = event;
     const entry = this.#sessions.bySessionId(sessionId);
-    const { user, realm, expiresS } = granted;
-    if (entry === undefined || entry.connection !== event.connection || entry.user !== user || entry.realm !== realm) {
+    const isThere =
+      entry !== undefined &&
+      (entry.connection === connection ||
+        (entry.relay !== undefined && entry.relay === relayBehind(peer, fromPath[0] as string)));
+    if (!isThere || !isOf(entry, user, realm) || !sameUriText(entry.uri, toPath[0] as string)) {
       this.#answer(event, 481, []);
       return;
     }
     const { session } = entry;
-    if (expiresS === 0) this.#engine.closeSession(session, 'released');
-    else {
-      entry.expiresAtMs = this.#environment.nowMs() + expiresS * 1000;
-      this.#engine.extendSession(session, entry.expiresAtMs);
-      this.#log.info({ session, user: escapePeer(user), realm, expiresS }, 'session refreshed');
+    if (granted.expiresS === 0) {
+      this.#engine.closeSession(session, 'released');
+      this.#answer(event, 200, [['Expires', '0'], ...granted.headers]);
+      return;
     }
-    const usePath: Header[] =
-      expiresS === 0 ? [] : [['Use-Path', [...event.fromPath.slice(0, -1).toReversed(), entry.uri].join(' ')]];
-    this.#answer(event, 200, [...usePath, ['Expires', String(expiresS)], ...granted.headers]);
+    const verdict = await this.#authorize(granted, peer, fromPath);
+    if (!verdict.allow) {
+      const { status } = verdict;
+      this.#log.info({ connection, session, user: escapePeer(user), status, cause: 'not authorized' }, 'AUTH refused');
+      this.#answer(event, status, []);
+      return;
+    }
+    if (this.#sessions.get(session) !== entry) {
+      this.#answer(event, 481, []);
+      return;
+    }
+    const { expiresS } = verdict;
+    entry.expiresAtMs = this.#environment.nowMs() + expiresS * 1000;
+    this.#engine.extendSession(session, entry.expiresAtMs);
+    this.#log.info({ session, user: escapePeer(user), realm, expiresS }, 'session refreshed');
+    const usePath = [...fromPath.slice(0, -1).toReversed(), entry.uri].join(' ');
+    this.#answer(event, 200, [['Use-Path', usePath], ['Expires', String(expiresS)], ...granted.headers]);
+  }
+
+  /** Under which name a peer reaches this relay: that of its listener; one that we have dialled comes back by a like one. */
+  #identity(peer: Peer): ListenerIdentity | undefined {
+    if (peer.listener !== undefined) return this.#listeners.get(peer.listener);
+    for (const identity of this.#listeners.values()) if (identity.tls === (peer.tls !== undefined)) return identity;
+    return undefined;
   }
 
   async #authorize(
@@ -311,13 +352,15 @@ export class Relay {
     const hook = this.#hooks.authorize?.bind(this.#hooks);
     if (hook === undefined) return { allow: true, status: 200, expiresS };
     try {
-      const verdict = await runHook('authorize', () => hook({ user, realm, remote: peer.remote, fromPath }));
+      const verdict: unknown = await runHook('authorize', () => hook({ user, realm, remote: peer.remote, fromPath }));
       if (typeof verdict === 'boolean') return { allow: verdict, status: 403, expiresS };
-      const most = verdict.expiresS ?? expiresS;
+      const { allow, status, expiresS: most = expiresS } = verdict as Record<'allow' | 'status' | 'expiresS', unknown>;
+      if (typeof allow !== 'boolean' || typeof most !== 'number' || !(most >= 1))
+        throw new Error('hook authorize: expected a boolean or {allow, status?, expiresS?}');
       return {
-        allow: verdict.allow,
-        status: verdict.status ?? 403,
-        expiresS: Math.max(1, Math.min(expiresS, Math.floor(most))),
+        allow,
+        status: isFailure(status) ? status : 403,
+        expiresS: Math.min(expiresS, Math.floor(most)),
       };
     } catch (error) {
       this.#log.error({ hook: 'authorize', err: error }, 'hook failed');
@@ -353,8 +396,7 @@ export class Relay {
   /** Several failures of one client close its connection (R-037, D-40); a relay carries those of many. */
   #countFailure(connection: ConnectionId): void {
     const peer = this.#peers.get(connection);
-    if (peer === undefined || this.#settings.authFailures === 0) return;
-    if (peer.tls?.peer?.verified === true) return;
+    if (peer === undefined || peer.isRelay || this.#settings.authFailures === 0) return;
     peer.failures++;
     if (peer.failures >= this.#settings.authFailures) this.#engine.closeConnection(connection, 'auth_failures');
   }
@@ -366,6 +408,10 @@ export class Relay {
   #answer(event: RequestEvent, status: number, headers: readonly Header[]): void {
     this.#engine.answer(event.request, { status, comment: statusComment(status), headers });
   }
+}
+
+function isOf(entry: SessionEntry, user: string, realm: string): boolean {
+  return entry.user === user && entry.realm === realm;
 }
 
 /** The relay that a connection stands for: its certificate is good and names the host of the first From-Path URI (R-030). */

@@ -174,6 +174,8 @@ export class RelayBench {
   readonly lines: Record<string, unknown>[] = [];
   readonly settings: RelaySettings;
   readonly relay: Relay;
+  /** What runs every `cleanupIntervalS`. */
+  sweep: () => void = () => undefined;
   #random = 0;
 
   constructor(options: BenchOptions = {}) {
@@ -192,9 +194,13 @@ export class RelayBench {
       environment: {
         nowMs: () => clock.nowMs,
         wallMs: () => clock.nowMs,
-        every: () => () => undefined,
+        every: (_intervalMs, tick) => {
+          this.sweep = tick;
+          return () => undefined;
+        },
         random: (into) => {
-          for (let i = 0; i < into.length; i++) into[i] = (this.#random = (this.#random * 48271 + 11) % 2147483647) & 255;
+          for (let i = 0; i < into.length; i++)
+            into[i] = (this.#random = (this.#random * 48271 + 11) % 2147483647) & 255;
         },
       },
       log: pino({ level: 'debug', base: null }, sink),

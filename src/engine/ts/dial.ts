@@ -56,7 +56,14 @@ export class Dial {
       ...(localAddress === undefined ? {} : { localAddress }),
     };
     this.#deadlineMs = this.#owner.nowMs() + timeoutMs;
-    const socket = tls === undefined ? connectTcp(where) : connectTls({ ...where, ...clientOptions(tls) });
+    let socket: Socket;
+    try {
+      socket = tls === undefined ? connectTcp(where) : connectTls({ ...where, ...clientOptions(tls) });
+    } catch (error) {
+      // Arguments that the platform refuses at once, a local address for one.
+      this.#failed(error instanceof Error ? error.message : String(error));
+      return;
+    }
     this.#socket = socket;
     socket.once(tls === undefined ? 'connect' : 'secureConnect', () => {
       this.#deadlineMs = Infinity;

@@ -28,7 +28,12 @@ export function respond(
 ): void {
   if (connection.state !== 'open') return;
   const { tid, toPath, fromPath } = to;
-  queueText(plane, connection, encodeResponse({ tid, status, comment, toPath, fromPath, headers }));
+  // Headers are texts of the control plane: UTF-8 on the wire, and never a second line.
+  const whole = headers.filter(([name, value]) => !/[\r\n\0]/.test(name + value));
+  const bytes = Buffer.from(encodeResponse({ tid, status, comment, toPath, fromPath, headers: whole }));
+  connection.outgoing?.interrupt();
+  connection.outbox.append(bytes, 0, bytes.length);
+  plane.touch(connection);
   plane.counters.framesOut[RESPONSE_KIND]!++;
   plane.counters.response(status);
   holdIfFull(plane, connection, connection);
@@ -77,7 +82,7 @@ export function report(plane: Plane, source: Connection, failure: Failure, statu
   holdIfFull(plane, source, source);
 }
 
-/** Queues a whole frame; a chunk that is on its way out is interrupted for it (core C-053). */
+/** Queues a whole frame of bytes as latin1 text; a chunk that is on its way out is interrupted for it (core C-053). */
 export function queueText(plane: Plane, connection: Connection, text: string): void {
   connection.outgoing?.interrupt();
   connection.outbox.appendLatin1(text);

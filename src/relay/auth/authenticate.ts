@@ -9,10 +9,11 @@ import {
 } from '../../syntax/digest.ts';
 import type { DigestParams } from '../../syntax/digest.ts';
 import { headerValue } from '../../syntax/frame.ts';
+import { isSeconds } from '../../syntax/header-value.ts';
 import type { Header } from '../../syntax/frame.ts';
 import { statusComment } from '../../syntax/status.ts';
 import { parseUri } from '../../syntax/uri.ts';
-import { secretHa1 } from '../credentials.ts';
+import { readSecret, secretHa1 } from '../credentials.ts';
 import type { CredentialStore } from '../credentials.ts';
 import type { RelaySettings } from '../settings.ts';
 import type { NonceSource } from './nonce.ts';
@@ -78,17 +79,19 @@ export async function authenticate(
   const { user, nonce, nc, cnonce, response } = given;
   if (given.algorithm.toLowerCase() !== 'md5') return challenge('algorithm', user);
 
-  const secret = await credentials.lookup(user, realm);
+  const secret = readSecret(await credentials.lookup(user, realm));
   // An unknown user costs the same work and gets the same answer as a wrong password (D-36).
   const known = secret !== undefined && given.realm === realm;
-  const input = { ha1: secret === undefined ? NOBODY : secretHa1(secret, user, realm), uri, nonce, nc, cnonce };
+  const input = { ha1: secretHa1(secret ?? NOBODY, user, realm), uri, nonce, nc, cnonce };
   const right = timingSafeEqual(Buffer.from(digestResponse(input)), Buffer.from(response.toLowerCase()));
   const verdict = nonces.check(nonce, realm, binding);
-  if (verdict === 'foreign') return challenge('foreign nonce', user);
-  if (!right || !known) return challenge('wrong credentials', user);
-  if (verdict === 'stale' || !nonces.use(nonce, Number.parseInt(nc, 16))) return challenge('stale', user);
+  if (!right || !known) return challenge(verdict === 'foreign' ? 'foreign nonce' : 'wrong credentials', user);
+  // A right digest over a nonce that is no good proves the password: stale, not a failure (RFC 2617 section 3.2.1).
+  if (verdict !== 'good' || !nonces.use(nonce, Number.parseInt(nc, 16))) return challenge('stale', user);
 
-  const expires = chooseExpires(headerValue(request.headers, 'Expires'), settings);
+  const wanted = headerValue(request.headers, 'Expires');
+  if (wanted !== undefined && !isSeconds(wanted)) return refuse('malformed', 400, [], user);
+  const expires = chooseExpires(wanted, settings);
   if (typeof expires !== 'number') return refuse('expires', 423, [expires], user);
   const info = formatAuthenticationInfo({
     nextnonce: nonces.make(realm, binding),
@@ -99,7 +102,7 @@ export async function authenticate(
   return { kind: 'granted', user, realm, expiresS: expires, headers: [['Authentication-Info', info]] };
 }
 
-/** The lifetime of a session in seconds, or the header of a 423 (R-033, D-39). */
+/** The lifetime of a session in seconds, or the header of a 423 (R-033, D-39). `wanted` is digits. */
 export function chooseExpires(wanted: string | undefined, settings: RelaySettings): number | Header {
   if (wanted === undefined) return settings.authExpiresS;
   const seconds = Number(wanted);
@@ -109,8 +112,11 @@ export function chooseExpires(wanted: string | undefined, settings: RelaySetting
   return seconds;
 }
 
-/** Hash of nobody's password. */
-const NOBODY = '0'.repeat(32);
+/** Stands in for the secret of an unknown user; what is computed with it never counts. */
+const NOBODY = { password: '' } as const;
+
+/** A cnonce goes back in Authentication-Info, so it may hold nothing that a header could break at. */
+const CNONCE = /^[ -~]{1,256}$/;
 
 interface Credentials {
   readonly user: string;
@@ -127,7 +133,7 @@ function readCredentials(params: DigestParams): Credentials | undefined {
   const [user, realm, nonce] = [params.get('username'), params.get('realm'), params.get('nonce')];
   const [nc, cnonce, response] = [params.get('nc'), params.get('cnonce'), params.get('response')];
   if (user === undefined || realm === undefined || nonce === undefined || cnonce === undefined) return undefined;
-  if (params.get('qop')?.toLowerCase() !== 'auth' || cnonce === '') return undefined;
+  if (params.get('qop')?.toLowerCase() !== 'auth' || !CNONCE.test(cnonce)) return undefined;
   if (nc === undefined || !/^[0-9a-f]{8}$/i.test(nc) || Number.parseInt(nc, 16) === 0) return undefined;
   if (response === undefined || !/^[0-9a-f]{32}$/i.test(response)) return undefined;
   return { user, realm, nonce, nc, cnonce, response, algorithm: params.get('algorithm') ?? 'MD5' };

@@ -21,8 +21,10 @@ export class NonceSource {
   readonly #environment: NonceEnvironment;
   readonly #secret: Buffer;
   #lifetimeMs: number;
+  /** Nonces born until then stay dead whatever their lifetime becomes: their counts may have been forgotten. */
+  #deadBornMs = -Infinity;
   /** Highest count by nonce, oldest first. */
-  readonly #counts = new Map<string, { count: number; untilMs: number }>();
+  readonly #counts = new Map<string, { count: number; readonly bornMs: number }>();
 
   constructor(environment: NonceEnvironment, lifetimeMs: number, secret?: Uint8Array) {
     this.#environment = environment;
@@ -33,6 +35,7 @@ export class NonceSource {
   }
 
   set lifetimeMs(value: number) {
+    this.#deadBornMs = Math.max(this.#deadBornMs, this.#environment.nowMs() - this.#lifetimeMs);
     this.#lifetimeMs = value;
   }
 
@@ -52,7 +55,7 @@ export class NonceSource {
       return 'foreign';
     const parts = bytes.subarray(0, TIME_BYTES + RANDOM_BYTES);
     if (!timingSafeEqual(bytes.subarray(parts.length), this.#mac(parts, realm, binding))) return 'foreign';
-    return this.#bornMs(bytes) + this.#lifetimeMs > this.#environment.nowMs() ? 'good' : 'stale';
+    return this.#isOver(this.#bornMs(bytes)) ? 'stale' : 'good';
   }
 
   /**
@@ -60,7 +63,6 @@ export class NonceSource {
    * nonces are in use to tell; the answer is a new nonce with `stale=true` both times.
    */
   use(nonce: string, count: number): boolean {
-    const nowMs = this.#environment.nowMs();
     const used = this.#counts.get(nonce);
     if (used !== undefined) {
       if (count <= used.count) return false;
@@ -68,21 +70,24 @@ export class NonceSource {
       return true;
     }
     if (this.#counts.size >= MAX_USED) {
-      for (const [key, { untilMs }] of this.#counts) {
-        // A changed lifetime may have left them out of order; those that are over go at the next sweep at the latest.
-        if (untilMs > nowMs) break;
+      for (const [key, { bornMs }] of this.#counts) {
+        // They stand in the order of their first use; those that are over go at the next sweep at the latest.
+        if (!this.#isOver(bornMs)) break;
         this.#counts.delete(key);
       }
       if (this.#counts.size >= MAX_USED) return false;
     }
-    this.#counts.set(nonce, { count, untilMs: this.#bornMs(Buffer.from(nonce, 'base64url')) + this.#lifetimeMs });
+    this.#counts.set(nonce, { count, bornMs: this.#bornMs(Buffer.from(nonce, 'base64url')) });
     return true;
   }
 
   /** Forgets the counts of nonces whose time is over. */
   sweep(): void {
-    const nowMs = this.#environment.nowMs();
-    for (const [nonce, { untilMs }] of this.#counts) if (untilMs <= nowMs) this.#counts.delete(nonce);
+    for (const [nonce, { bornMs }] of this.#counts) if (this.#isOver(bornMs)) this.#counts.delete(nonce);
+  }
+
+  #isOver(bornMs: number): boolean {
+    return bornMs <= this.#deadBornMs || bornMs + this.#lifetimeMs <= this.#environment.nowMs();
   }
 
   #bornMs(bytes: Buffer): number {

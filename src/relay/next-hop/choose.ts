@@ -1,6 +1,8 @@
+import { isIP } from 'node:net';
 import type { ConnectSpec, HopEvent, TlsSpec } from '../../engine/engine.ts';
 import { parseUri } from '../../syntax/uri.ts';
-import { runHook } from '../hooks.ts';
+import type { MsrpUri } from '../../syntax/uri.ts';
+import { isFailure, runHook } from '../hooks.ts';
 import type { Hooks } from '../hooks.ts';
 import type { SessionEntry } from '../sessions.ts';
 import type { RelaySettings } from '../settings.ts';
@@ -11,7 +13,10 @@ export type HopChoice =
   | { readonly kind: 'connect'; readonly spec: ConnectSpec }
   | { readonly kind: 'refused'; readonly status: number; readonly cause: string };
 
-/** Decides whether and where to connect for a session (relay R-093, R-100…R-103): hook, policy, DNS, policy again. */
+/**
+ * Decides whether and where to connect for a session (relay R-093, R-100…R-103): hook, policy, DNS, policy again. Rejects when
+ * a hook fails or gives what makes no sense, and when DNS fails.
+ */
 export async function chooseNextHop(
   event: Pick<HopEvent, 'uri' | 'method' | 'pathLength'>,
   entry: Pick<SessionEntry, 'user' | 'realm'>,
@@ -28,25 +33,22 @@ export async function chooseNextHop(
   const wish =
     hook === undefined
       ? undefined
-      : await runHook('nextHop', () => hook({ user, realm, uri: uri.text, method, pathLength }));
-  if (wish !== undefined && wish !== null && 'refuse' in wish) return refuse(wish.refuse, 'hook');
-  const directed = wish ?? undefined;
-  const tls = directed === undefined ? uri.scheme === 'msrps' : (directed.tls ?? uri.scheme === 'msrps');
+      : readWish(await runHook('nextHop', () => hook({ user, realm, uri: uri.text, method, pathLength })), uri.scheme);
+  if (typeof wish === 'number') return refuse(wish, 'hook');
+  const directed = wish;
+  const target = directed ?? uri;
+  const { host } = target;
+  const tls = target.scheme === 'msrps';
 
   const isAuth = method === 'AUTH';
   if (directed === undefined && uri.transport !== 'tcp')
     return refuse(481, `transport ${uri.transport} cannot be dialled`);
-  // Only the URI of a relay in AUTH is looked up without a port (core C-112).
-  if (directed === undefined && uri.port === undefined && !isAuth) return refuse(400, 'port missing');
+  // Only the name of a relay in AUTH is looked up without a port (core C-112).
+  if (target.port === undefined && !(isAuth && target.hostKind === 'name')) return refuse(400, 'port missing');
   // Without TLS the next hop is an endpoint that has no relay, never a relay (R-093).
   if (!tls && (pathLength > 1 || isAuth) && !settings.allowPlainAuth) return refuse(403, 'relay without TLS');
 
-  const host = directed?.host.toLowerCase() ?? uri.host;
   if (!policy.allowsHost(host)) return refuse(403, 'host denied');
-  const target =
-    directed === undefined
-      ? uri
-      : (parseUri(`${tls ? 'msrps' : 'msrp'}://${bracket(host)}:${directed.port};tcp`) ?? uri);
   const resolved = await resolver.resolve(target);
   const candidates = resolved.filter(({ address }) => policy.allowsAddress(host, address));
   if (candidates.length === 0)
@@ -56,8 +58,10 @@ export async function chooseNextHop(
   const localAddress =
     select === undefined
       ? undefined
-      : await runHook('selectSocket', () =>
-          select({ user, realm, uri: uri.text, address: (candidates[0] as { address: string }).address }),
+      : readLocalAddress(
+          await runHook('selectSocket', () =>
+            select({ user, realm, uri: uri.text, address: (candidates[0] as { address: string }).address }),
+          ),
         );
   const spec = settings.dialTls ?? DEFAULT_TLS;
   const verified = tls && spec.verifyCert;
@@ -68,7 +72,7 @@ export async function chooseNextHop(
       candidates,
       timeoutMs: settings.connectTimeoutMs,
       ...(tls ? { tls: { ...spec, serverName: host } } : {}),
-      ...(typeof localAddress === 'string' ? { localAddress } : {}),
+      ...(localAddress === undefined ? {} : { localAddress }),
       // A certificate that was compared with the name proves the relay (R-091).
       ...(verified && (pathLength > 1 || isAuth) ? { relay: host } : {}),
     },
@@ -77,6 +81,31 @@ export async function chooseNextHop(
 
 const DEFAULT_TLS: TlsSpec = { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3', verifyCert: true };
 
-function bracket(host: string): string {
-  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
+/** What a `nextHop` hook wants: nothing, a status to refuse with, or another host. Throws when it is none of these. */
+function readWish(wish: unknown, scheme: MsrpUri['scheme']): MsrpUri | number | undefined {
+  if (wish === undefined || wish === null) return undefined;
+  const { refuse, host, port, tls } = wish as Record<'refuse' | 'host' | 'port' | 'tls', unknown>;
+  if (refuse !== undefined) {
+    if (isFailure(refuse)) return refuse;
+    throw new Error('hook nextHop: refuse must be a status from 400 to 699');
+  }
+  // An IPv6 address comes with or without brackets.
+  const text = typeof host !== 'string' ? '' : host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
+  const asked = tls === undefined ? scheme : tls === true ? 'msrps' : 'msrp';
+  const uri = parseUri(`${asked}://${text}:${String(port)};tcp`);
+  // Whatever else the text may hold, it is a host and that port only: nothing else of a URI.
+  if (
+    uri === undefined ||
+    uri.port !== port ||
+    uri.userinfo !== undefined ||
+    !['undefined', 'boolean'].includes(typeof tls)
+  )
+    throw new Error('hook nextHop: expected {host, port, tls?} or {refuse}');
+  return uri;
+}
+
+function readLocalAddress(address: unknown): string | undefined {
+  if (address === undefined || address === null) return undefined;
+  if (typeof address === 'string' && isIP(address) !== 0) return address;
+  throw new Error('hook selectSocket: expected an IP address');
 }

@@ -54,13 +54,13 @@ export class NextHopResolver {
     const services = uri.scheme === 'msrps' ? await this.#srv(`_msrps._tcp.${host}`) : [];
     const targets = services.filter(({ name }) => name !== '' && name !== '.');
     if (targets.length === 0) return services.length > 0 ? [] : this.#addresses(host, MSRP_PORT);
-    const candidates: Candidate[] = [];
-    for (const { name, port: target } of orderSrv(targets, () => this.#environment.random())) {
-      for (const candidate of await this.#addresses(name, target)) {
-        if (candidates.length < MAX_CANDIDATES) candidates.push(candidate);
-      }
-    }
-    return candidates;
+    // Whoever owns the zone decides how many there are; they are asked for at once, so that the time is bounded, too.
+    const chosen = orderSrv(targets, () => this.#environment.random()).slice(0, MAX_TARGETS);
+    const found = await Promise.allSettled(chosen.map((target) => this.#addresses(target.name, target.port)));
+    const candidates = found.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
+    const failure = found.find((result) => result.status === 'rejected');
+    if (candidates.length === 0 && failure !== undefined) throw failure.reason;
+    return candidates.slice(0, MAX_CANDIDATES);
   }
 
   async #addresses(name: string, port: number): Promise<Candidate[]> {
@@ -78,7 +78,10 @@ export class NextHopResolver {
     return this.#cached(`SRV ${name}`, async () => ({ value: await this.#dns.resolveSrv(name), ttlS: SRV_TTL_S }));
   }
 
-  /** Asks once for what many want at the same time. A failure is remembered for a moment, so as not to be asked in a loop. */
+  /**
+   * Asks once for what many want at the same time, for as long as the question is under way. A failure is remembered for a
+   * moment, so as not to be asked in a loop.
+   */
   async #cached<T extends readonly unknown[]>(key: string, ask: () => Promise<{ value: T; ttlS: number }>): Promise<T> {
     const nowMs = this.#environment.nowMs();
     const known = this.#cache.get(key);
@@ -88,12 +91,18 @@ export class NextHopResolver {
       if (this.#cache.size < MAX_CACHED) break;
       this.#cache.delete(oldest);
     }
-    const entry = { untilMs: nowMs + NEGATIVE_TTL_S * 1000, answer: Promise.resolve() as Promise<unknown> };
-    const answer = ask().then(({ value, ttlS }) => {
-      const seconds = value.length === 0 ? NEGATIVE_TTL_S : Math.min(Math.max(ttlS, MIN_TTL_S), MAX_TTL_S);
-      entry.untilMs = this.#environment.nowMs() + seconds * 1000;
-      return value;
-    });
+    const entry = { untilMs: Infinity, answer: Promise.resolve() as Promise<unknown> };
+    const keep = (seconds: number): void => void (entry.untilMs = this.#environment.nowMs() + seconds * 1000);
+    const answer = inTime(key, ask()).then(
+      ({ value, ttlS }) => {
+        keep(value.length === 0 ? NEGATIVE_TTL_S : Math.min(Math.max(ttlS, MIN_TTL_S), MAX_TTL_S));
+        return value;
+      },
+      (error: unknown) => {
+        keep(NEGATIVE_TTL_S);
+        throw error;
+      },
+    );
     entry.answer = answer;
     this.#cache.set(key, entry);
     return answer;
@@ -122,12 +131,28 @@ export function orderSrv(records: readonly SrvRecord[], random: () => number): S
 /** Recommended port, where nothing says another one (R-101). */
 const MSRP_PORT = 2855;
 const MAX_CANDIDATES = 16;
+const MAX_TARGETS = 8;
+/** One question, its fallbacks included; a next hop without a port takes two. Less than the 30 s of a transaction. */
+const QUESTION_TIMEOUT_MS = 10_000;
 const MAX_CACHED = 10_000;
 const MIN_TTL_S = 5;
 const MAX_TTL_S = 3600;
 const SRV_TTL_S = 60;
 const HOSTS_TTL_S = 30;
 const NEGATIVE_TTL_S = 5;
+
+/** The hosts file and what the system asks besides may take for ever; nobody waits that long. */
+async function inTime<T>(question: string, answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer in time: ${question}`)), QUESTION_TIMEOUT_MS);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 function minTtl(records: readonly AddressRecord[]): number {
   return Math.min(...records.map(({ ttl }) => ttl));
