@@ -12,7 +12,8 @@ export function install() {
   const marker = join(root, 'node_modules', '.package-lock.json');
   if (newest([marker]) > newest([join(root, 'package.json'), join(root, 'package-lock.json')])) return;
   console.error('installing dependencies …');
-  must('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  // Not `npm ci`: it wants entries for the optional packages of every other platform, which not every registry has.
+  must('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error']);
 }
 
 /** Compiles src/ to dist/ unless nothing has changed since the last time. */
