@@ -32,8 +32,9 @@ stream.on('test:fail', (event) => {
   failed++;
   failures.push(`${event.file ?? ''}: ${event.name}`);
 });
-stream.compose(spec).pipe(process.stdout);
-await new Promise((resolve) => stream.on('end', resolve));
+const report = stream.compose(spec);
+report.pipe(process.stdout, { end: false });
+await new Promise((resolve) => report.on('end', resolve));
 
 if (chosen.length === 0 && has('cargo')) {
   const cargo = spawnSync('cargo', ['test', '--workspace', '--quiet'], { cwd: root, encoding: 'utf8' });
