@@ -60,16 +60,26 @@ async function listen(options: Options): Promise<void> {
       files.delete(message.messageId);
       if (--left <= 0) finish();
     });
-    session.on(
-      'aborted',
-      (messageId) => void process.stderr.write(`a message was aborted: ${escapePeer(messageId)}\n`),
-    );
+    session.on('aborted', (messageId) => {
+      files.delete(messageId);
+      process.stderr.write(`a message was aborted: ${escapePeer(messageId)}\n`);
+    });
   };
-  process.once('SIGINT', () => finish());
-  process.once('SIGTERM', () => finish());
+  const abort = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      abort.abort();
+      finish();
+    });
+  }
 
   if (options.bind === undefined) {
-    const client = await MsrpClient.connect({ ...clientOptions(options), ...receiver });
+    const connecting = MsrpClient.connect({ ...clientOptions(options), ...receiver, signal: abort.signal });
+    const client = await connecting.catch((error: unknown) => {
+      if (abort.signal.aborted) return undefined;
+      throw error;
+    });
+    if (client === undefined) return;
     attach(client);
     client.on('closed', (error) =>
       finish(new CliError(`the connection has gone${error === undefined ? '' : `: ${error.message}`}`)),

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { buffer } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { Frame } from '../syntax/frame.ts';
@@ -23,13 +24,13 @@ export function register(program: Command): void {
     .option('--json', 'one JSON object a line, with the fields of the test vectors')
     .option('--strict', 'strict grammar instead of the tolerant profile')
     .addOption(new Option('--engine <engine>', 'framer').choices(['auto', 'native', 'ts']).default('auto'))
-    .action((file: string, options: Options) => {
+    .action(async (file: string, options: Options) => {
       if (options.engine === 'native')
         throw new CliError('this version has no native framer; use --engine ts', EXIT.USAGE);
       if (file === '-' && process.stdin.isTTY)
         throw new CliError('name a file, or pipe a capture into standard input', EXIT.USAGE);
       let fatal = false;
-      for (const result of parse(read(file), { strict: options.strict === true })) {
+      for (const result of parse(await read(file), { strict: options.strict === true })) {
         fatal ||= result.type === 'error' && result.fatal;
         process.stdout.write(options.json === true ? `${JSON.stringify(toJson(result))}\n` : toText(result));
       }
@@ -37,9 +38,10 @@ export function register(program: Command): void {
     });
 }
 
-function read(file: string): Buffer {
+async function read(file: string): Promise<Buffer> {
   try {
-    return readFileSync(file === '-' ? 0 : file);
+    // As a stream: a pipe that is not blocking fails when it is read at once.
+    return file === '-' ? await buffer(process.stdin) : await readFile(file);
   } catch (error) {
     throw new CliError(error instanceof Error ? error.message : String(error), EXIT.USAGE);
   }

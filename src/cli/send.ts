@@ -27,7 +27,7 @@ export function register(program: Command): void {
     .option('--file <file>', 'file to send')
     .option('--type <type>', 'Content-Type (default: text/plain for text, application/octet-stream else)')
     .option('--success-report', 'wait until the peer confirms')
-    .option('--chunk <bytes>', 'octets of a chunk, 2048 or more', positive);
+    .option('--chunk <bytes>', 'octets of a chunk, 2048 to 1048576', positive);
   addEndpointOptions(command).action(async (options: Options) => send(options));
 }
 
@@ -39,13 +39,17 @@ async function send(options: Options): Promise<void> {
   }
   if (options.chunk !== undefined && options.chunk < 2048)
     throw new CliError('--chunk must be 2048 or more', EXIT.USAGE);
+  if (options.chunk !== undefined && options.chunk > 1_048_576)
+    throw new CliError('--chunk must be 1048576 or less', EXIT.USAGE);
   const { body, total } = bodyOf(options);
   const connect = clientOptions(options);
   const abort = new AbortController();
   process.once('SIGINT', () => abort.abort());
-  const client = await MsrpClient.connect(
-    connect.relay === undefined ? { ...connect, peer: path[0] as string } : connect,
-  );
+  const client = await MsrpClient.connect({
+    ...connect,
+    ...(connect.relay === undefined ? { peer: path[0] as string } : {}),
+    signal: abort.signal,
+  });
   const bar = progressBar(options, total);
   try {
     const result = await client.send({

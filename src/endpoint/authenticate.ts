@@ -1,4 +1,5 @@
 import { MsrpError } from '../errors.ts';
+import { escapePeer } from '../log/escape.ts';
 import {
   digestResponse,
   digestRspauth,
@@ -9,6 +10,7 @@ import {
 } from '../syntax/digest.ts';
 import { encodeRequest } from '../syntax/encode.ts';
 import { headerValue } from '../syntax/frame.ts';
+import { isSeconds } from '../syntax/header-value.ts';
 import type { Header, ResponseFrame } from '../syntax/frame.ts';
 import { parsePath } from '../syntax/path.ts';
 import { makeIdent } from './environment.ts';
@@ -22,6 +24,8 @@ export interface AuthRequest {
   readonly uri: string;
   readonly user: string;
   readonly password: string;
+  /** The only realm to give credentials to; undefined is any. */
+  readonly realm: string | undefined;
   /** Lifetime asked for in seconds. */
   readonly expiresS: number | undefined;
   /** Refuse a relay that does not prove that it knows the password, too (D-33). */
@@ -49,7 +53,8 @@ export async function authenticate(
   for (let tries = 0; tries < 5; tries++) {
     const response = await sendAuth(connection, environment, request, expiresS, authorization);
     if (response.status === 200) return readGrant(response, request, proof);
-    if (response.status === 423 && !boundTried) {
+    // A session that is given back is not asked for again.
+    if (response.status === 423 && !boundTried && request.expiresS !== 0) {
       boundTried = true;
       const bound = headerValue(response.headers, 'Min-Expires') ?? headerValue(response.headers, 'Max-Expires');
       if (bound !== undefined && /^\d{1,9}$/.test(bound)) {
@@ -65,6 +70,10 @@ export async function authenticate(
     const realm = challenge?.get('realm');
     if (challenge === undefined || nonce === undefined || realm === undefined)
       throw refused(response, 'no usable challenge');
+    if (request.realm !== undefined && realm !== request.realm) throw refused(response, 'another realm');
+    // R-021: there must be a qop, and RFC 2617 lets it be a list; without any, `auth` is tried.
+    const qop = (challenge.get('qop') ?? 'auth').toLowerCase().split(',');
+    if (!qop.some((value) => value.trim() === 'auth')) throw refused(response, 'no usable qop');
     if ((challenge.get('algorithm') ?? 'MD5').toUpperCase() !== 'MD5') throw refused(response, 'unknown algorithm');
     if (authorization !== undefined && challenge.get('stale')?.toLowerCase() !== 'true') throw refused(response);
     const input = {
@@ -100,9 +109,10 @@ async function sendAuth(
   const headers: Header[] = [];
   if (authorization !== undefined) headers.push(['Authorization', authorization]);
   if (expiresS !== undefined) headers.push(['Expires', String(expiresS)]);
-  const answer = connection.response(tid, request.timeoutMs);
+  const { answer, written } = connection.expect(tid, request.timeoutMs);
   const frame = { tid, method: 'AUTH', toPath: request.toPath, fromPath: [request.uri], headers };
-  connection.post(encodeRequest(frame, undefined, '$').toString());
+  connection.post(encodeRequest(frame, undefined, '$'));
+  written();
   return answer;
 }
 
@@ -111,7 +121,9 @@ function readGrant(response: ResponseFrame, request: AuthRequest, proof: string 
   if (request.requireRspauth && (proof === undefined || info?.get('rspauth')?.toLowerCase() !== proof)) {
     throw new MsrpError('E_AUTH', 'the relay has not proven that it knows the password');
   }
-  const expiresS = Number(headerValue(response.headers, 'Expires') ?? '0');
+  const expires = headerValue(response.headers, 'Expires') ?? '0';
+  if (!isSeconds(expires)) throw new MsrpError('E_AUTH', 'the relay has sent no usable Expires');
+  const expiresS = Number(expires);
   const value = headerValue(response.headers, 'Use-Path');
   if (value === undefined && request.expiresS === 0) return { usePath: [], expiresS: 0 };
   const usePath = value === undefined ? undefined : parsePath(value, 16, false);
@@ -119,7 +131,7 @@ function readGrant(response: ResponseFrame, request: AuthRequest, proof: string 
   return { usePath, expiresS };
 }
 
-function refused(response: ResponseFrame, why = response.comment ?? ''): MsrpError {
-  const meaning = response.status === 401 || response.status === 403 ? 'wrong credentials or not allowed' : why;
-  return new MsrpError('E_AUTH', `${response.status} ${meaning}`.trim(), { status: response.status });
+function refused({ status, comment = '' }: ResponseFrame, why?: string): MsrpError {
+  const meaning = status === 401 || status === 403 ? 'wrong credentials or not allowed' : escapePeer(comment);
+  return new MsrpError('E_AUTH', `${status} ${why ?? meaning}`.trim(), { status });
 }

@@ -1,9 +1,10 @@
 import { MsrpError } from '../errors.ts';
-import { hostText, parseUri } from '../syntax/uri.ts';
+import { isSeconds } from '../syntax/header-value.ts';
+import { hostText, parseUri, sameUriText } from '../syntax/uri.ts';
 import { authenticate } from './authenticate.ts';
-import type { AuthRequest } from './authenticate.ts';
+import type { AuthGrant, AuthRequest } from './authenticate.ts';
 import { EndpointSession } from './endpoint-session.ts';
-import { PLATFORM, makeIdent } from './environment.ts';
+import { MAX_TIMER_MS, PLATFORM, makeIdent } from './environment.ts';
 import type { EndpointEnvironment } from './environment.ts';
 import { PeerConnection } from './peer-connection.ts';
 import type { ClientTls } from './peer-connection.ts';
@@ -20,13 +21,16 @@ export interface ClientOptions extends ReceiverOptions {
   readonly peer?: string;
   readonly user?: string;
   readonly password?: string;
-  /** Lifetime of the session to ask for, in seconds. */
+  /** The realm to give the password to. Default: whichever the relay names (relay R-028). */
+  readonly realm?: string;
+  /** Lifetime of the session to ask for, in whole seconds. */
   readonly expiresS?: number;
   /** Refuse a relay that does not prove that it knows the password (D-33). Default true. */
   readonly requireRspauth?: boolean;
   readonly tls?: ClientTls;
   /** Own URI. Default: the local address of the connection and a random session-id. */
   readonly uri?: string;
+  /** Ends connecting and authenticating with `E_ABORTED`. */
   readonly signal?: AbortSignal;
   /** For the connection, and for each answer to an AUTH. Default 10000 ms. */
   readonly timeoutMs?: number;
@@ -49,7 +53,10 @@ export class MsrpClient extends EndpointSession {
   readonly path: readonly string[];
   readonly #relays: readonly RelayGrant[];
   readonly #auth: Omit<AuthRequest, 'toPath'> | undefined;
-  readonly #cancels: (() => void)[] = [];
+  /** Cancels the refresh of each relay. */
+  readonly #cancels = new Map<RelayGrant, () => void>();
+  /** One AUTH at a time (relay R-003). */
+  #authTurn: Promise<unknown> = Promise.resolve();
 
   /** Connects and authenticates. Rejects with `E_CONNECT`, `E_AUTH`, `E_TIMEOUT` or `E_ARGUMENT`. */
   static async connect(options: ClientOptions): Promise<MsrpClient> {
@@ -60,12 +67,15 @@ export class MsrpClient extends EndpointSession {
     if (relays.length > 0 && (options.user === undefined || options.password === undefined)) {
       throw new MsrpError('E_ARGUMENT', 'a relay needs user and password');
     }
+    checkOptions(options, relays);
     const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const connection = await PeerConnection.connect(first, environment, {
       timeoutMs,
       ...(options.tls === undefined ? {} : { tls: options.tls }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
+    const abort = (): void => connection.destroy(new MsrpError('E_ABORTED'));
+    options.signal?.addEventListener('abort', abort, { once: true });
     try {
       const { address, port } = connection.localAddress;
       const scheme = parseUri(first)?.scheme ?? 'msrp';
@@ -74,6 +84,7 @@ export class MsrpClient extends EndpointSession {
         uri,
         user: options.user ?? '',
         password: options.password ?? '',
+        realm: options.realm,
         expiresS: options.expiresS,
         requireRspauth: options.requireRspauth ?? true,
         timeoutMs,
@@ -99,6 +110,8 @@ export class MsrpClient extends EndpointSession {
     } catch (error) {
       connection.destroy();
       throw error;
+    } finally {
+      options.signal?.removeEventListener('abort', abort);
     }
   }
 
@@ -122,11 +135,10 @@ export class MsrpClient extends EndpointSession {
 
   /** Gives the session back to its relays (`Expires: 0`) and closes the connection. */
   async release(): Promise<void> {
+    this.onClosed();
     for (const { toPath } of this.#relays.toReversed()) {
       if (this.closed || this.#auth === undefined) break;
-      await authenticate(this.connection, this.environment, { ...this.#auth, toPath, expiresS: 0 }).catch(
-        () => undefined,
-      );
+      await this.#inAuthTurn({ ...this.#auth, toPath, expiresS: 0 }).catch(() => undefined);
     }
     await this.close();
   }
@@ -136,29 +148,41 @@ export class MsrpClient extends EndpointSession {
   }
 
   protected override onClosed(): void {
-    for (const cancel of this.#cancels) cancel();
+    for (const cancel of this.#cancels.values()) cancel();
+    this.#cancels.clear();
   }
 
   /** Each relay has its own lifetime (R-016): refreshed well before it ends (D-31). */
   #refreshLater(relay: RelayGrant, expiresS: number): void {
     if (expiresS <= 0) return;
-    const delayS = Math.max(expiresS - 30, expiresS * 0.8);
-    this.#cancels.push(this.environment.setTimer(delayS * 1000, () => void this.#refresh(relay)));
+    const delayMs = Math.min(Math.max(expiresS - 30, expiresS * 0.8) * 1000, MAX_TIMER_MS);
+    this.#cancels.set(
+      relay,
+      this.environment.setTimer(delayMs, () => void this.#refresh(relay)),
+    );
   }
 
   async #refresh(relay: RelayGrant): Promise<void> {
     if (this.#auth === undefined || this.closed) return;
     try {
-      const { expiresS } = await authenticate(this.connection, this.environment, {
-        ...this.#auth,
-        toPath: relay.toPath,
-      });
-      this.emit('refreshed', expiresS);
+      const { expiresS, usePath } = await this.#inAuthTurn({ ...this.#auth, toPath: relay.toPath });
+      // Not every relay extends a session: one that hands out another lets this one end.
+      if (!sameUriText(usePath.at(-1) ?? '', relay.toPath.at(-1) as string))
+        throw new MsrpError('E_AUTH', 'the relay has given another URI');
       this.#refreshLater(relay, expiresS);
+      this.tell(() => this.emit('refreshed', expiresS));
     } catch (error) {
-      if (!this.closed)
-        this.emit('expired', error instanceof MsrpError ? error : new MsrpError('E_AUTH', String(error)));
+      if (this.closed) return;
+      const reason = error instanceof MsrpError ? error : new MsrpError('E_AUTH', String(error));
+      this.tell(() => this.emit('expired', reason));
     }
+  }
+
+  /** AUTH is never sent before the one before it is answered (relay R-003). */
+  #inAuthTurn(request: AuthRequest): Promise<AuthGrant> {
+    const grant = this.#authTurn.then(() => authenticate(this.connection, this.environment, request));
+    this.#authTurn = grant.catch(() => undefined);
+    return grant;
   }
 }
 
@@ -169,3 +193,12 @@ interface RelayGrant {
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
+
+/** Nothing that the caller gives may end a header line and begin another. */
+function checkOptions({ uri, user = '', expiresS = 0 }: ClientOptions, relays: readonly string[]): void {
+  for (const relay of relays)
+    if (parseUri(relay) === undefined) throw new MsrpError('E_ARGUMENT', 'a relay is no MSRP URI');
+  if (uri !== undefined && parseUri(uri) === undefined) throw new MsrpError('E_ARGUMENT', 'uri is no MSRP URI');
+  if (/[\p{Cc}]/u.test(user)) throw new MsrpError('E_ARGUMENT', 'user holds control characters');
+  if (!isSeconds(String(expiresS))) throw new MsrpError('E_ARGUMENT', 'expiresS is no number of whole seconds');
+}

@@ -1,10 +1,9 @@
 import { EventEmitter } from 'node:events';
 import { MsrpError } from '../errors.ts';
-import { encodeResponse } from '../syntax/encode.ts';
 import type { RequestFrame } from '../syntax/frame.ts';
-import { statusComment } from '../syntax/status.ts';
 import { parsePath } from '../syntax/path.ts';
 import type { EndpointEnvironment } from './environment.ts';
+import { refuse } from './peer-connection.ts';
 import type { PeerConnection, PeerHandler } from './peer-connection.ts';
 import { Receiver } from './receiver.ts';
 import type { IncomingMessage, ReceiverOptions } from './receiver.ts';
@@ -15,8 +14,10 @@ import type { SendOptions, SendResult } from './sender.ts';
 export interface SessionEvents {
   /** A whole message has come. */
   message: [message: IncomingMessage];
-  /** A message was given up by its sender, or stood still for too long. */
+  /** A message was given up by its sender, stood still for too long, or could not be stored. */
   aborted: [messageId: string];
+  /** A message for which `send` had resolved has not arrived after all: a REPORT of failure, or a late refusal (core C-070). */
+  failed: [messageId: string, error: MsrpError];
   /** Octets of a message have come; `total` when its sender says how many there will be. */
   progress: [messageId: string, octets: number, total: number | undefined];
   /** The connection has gone, and the session with it (core C-124). */
@@ -42,16 +43,18 @@ export class EndpointSession extends EventEmitter<SessionEvents> {
     this.uri = uri;
     this.connection = connection;
     this.environment = environment;
-    this.#sender = new Sender(connection, environment, uri);
+    this.#sender = new Sender(connection, environment, uri, (messageId, error) =>
+      this.tell(() => this.emit('failed', messageId, error)),
+    );
     this.#receiver = new Receiver({
       connection,
       environment,
       uri,
       options,
       events: {
-        onMessage: (message) => void this.emit('message', message),
-        onAborted: (messageId) => void this.emit('aborted', messageId),
-        onProgress: (messageId, octets, total) => void this.emit('progress', messageId, octets, total),
+        onMessage: (message) => this.tell(() => this.emit('message', message)),
+        onAborted: (messageId) => this.tell(() => this.emit('aborted', messageId)),
+        onProgress: (messageId, octets, total) => this.tell(() => this.emit('progress', messageId, octets, total)),
       },
     });
   }
@@ -70,6 +73,7 @@ export class EndpointSession extends EventEmitter<SessionEvents> {
   keepAlive(to: string | readonly string[], intervalMs: number): void {
     this.#keepAlive?.();
     const again = (): void => {
+      if (this.closed) return;
       this.#keepAlive = this.environment.setTimer(intervalMs, () => {
         // A connection that is gone tells so itself.
         void this.bind(to).catch(() => undefined);
@@ -100,6 +104,17 @@ export class EndpointSession extends EventEmitter<SessionEvents> {
     return uris;
   }
 
+  /** Tells the application, whose mistakes must not leave a frame half read: they surface behind it. */
+  protected tell(emit: () => void): void {
+    try {
+      emit();
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  }
+
   /** What the connection tells. */
   protected handler(): PeerHandler {
     const receiver = this.#receiver;
@@ -107,13 +122,13 @@ export class EndpointSession extends EventEmitter<SessionEvents> {
       onSendHead: (head, issue) => receiver.onSendHead(head, issue),
       onSendBody: (bytes) => receiver.onSendBody(bytes),
       onSendEnd: (flag) => receiver.onSendEnd(flag),
-      onRequest: (request) => this.#onRequest(request),
+      onRequest: (request, issue) => this.#onRequest(request, issue),
       onClose: (error) => {
         this.#keepAlive?.();
         this.#sender.fail(error ?? new MsrpError('E_CLOSED'));
         receiver.close();
         this.onClosed();
-        this.emit('closed', error);
+        this.tell(() => this.emit('closed', error));
       },
     };
   }
@@ -123,16 +138,12 @@ export class EndpointSession extends EventEmitter<SessionEvents> {
     // Nothing of its own.
   }
 
-  #onRequest(request: RequestFrame): void {
+  #onRequest(request: RequestFrame, issue: boolean): void {
     // A REPORT is never answered, whether it is understood or not (core C-061, C-069).
     if (request.method === 'REPORT') {
-      this.#sender.onReport(request);
+      if (!issue) this.#sender.onReport(request);
       return;
     }
-    const { tid, toPath, fromPath } = request;
-    if (fromPath.length === 0 || toPath.length === 0) return;
-    this.connection.post(
-      encodeResponse({ tid, status: 501, comment: statusComment(501), toPath: fromPath, fromPath: toPath.slice(0, 1) }),
-    );
+    refuse(this.connection, request, issue ? 400 : 501);
   }
 }

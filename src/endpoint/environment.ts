@@ -5,10 +5,13 @@ import { TID_LENGTH, identOf } from '../syntax/tid.ts';
 /** Time and randomness of an endpoint; tests pass their own. */
 export interface EndpointEnvironment {
   nowMs(): number;
-  /** Calls once after `delayMs`, unless the returned function is called before. */
+  /** Calls once after `delayMs` (at most {@link MAX_TIMER_MS}), unless the returned function is called before. */
   setTimer(delayMs: number, fire: () => void): () => void;
   random(into: Uint8Array): void;
 }
+
+/** A longer timer of the platform fires at once. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** The clock and the random numbers of the platform. Timers do not keep a process alive. */
 export const PLATFORM: EndpointEnvironment = {

@@ -1,5 +1,6 @@
-import { closeSync, openSync, rmSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { closeSync, openSync } from 'node:fs';
+import { open, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { headerValue } from '../syntax/frame.ts';
@@ -16,14 +17,20 @@ export class FileSink implements MessageSink {
   constructor(folder: string, headers: readonly Header[]) {
     this.path = newFile(folder, safeName(headerValue(headers, 'Content-Disposition') ?? ''));
     this.#handle = open(this.path, 'r+');
+    // It shows at the first write, or at the end.
+    this.#handle.catch(() => undefined);
     this.#last = this.#handle;
   }
 
   async write(position: number, octets: Buffer): Promise<void> {
     this.#last = this.#last.then(async () => {
       const handle = await this.#handle;
-      await handle.write(octets, 0, octets.length, position);
+      for (let at = 0; at < octets.length;) {
+        const { bytesWritten } = await handle.write(octets, at, octets.length - at, position + at);
+        at += bytesWritten;
+      }
     });
+    this.#last.catch(() => undefined);
     await this.#last;
   }
 
@@ -32,13 +39,12 @@ export class FileSink implements MessageSink {
     await (await this.#handle).close();
   }
 
-  abort(): void {
-    // What is half a file is no file.
-    void this.#last
-      .catch(() => undefined)
-      .then(async () => (await this.#handle).close())
-      .catch(() => undefined)
-      .then(() => rmSync(this.path, { force: true }));
+  /** What is half a file is no file. */
+  async abort(): Promise<void> {
+    await this.#last.catch(() => undefined);
+    const handle = await this.#handle.catch(() => undefined);
+    await handle?.close().catch(() => undefined);
+    await rm(this.path, { force: true });
   }
 }
 
@@ -57,10 +63,11 @@ export function safeName(disposition: string): string {
 /** Makes an empty file of that name; one that is there is never touched, the new one gets a number. */
 function newFile(folder: string, name: string): string {
   for (let i = 0; ; i++) {
-    const path = join(folder, i === 0 ? name : name.replace(/(\.[^.]*)?$/, `-${i}$1`));
+    // A peer that sends the same name over and over must not make us look for longer and longer.
+    const mark = i < MAX_NUMBER ? String(i) : randomBytes(8).toString('hex');
+    const path = join(folder, i === 0 ? name : name.replace(/(\.[^.]*)?$/, `-${mark}$1`));
     try {
-      const file = openSync(path, 'wx', 0o600);
-      closeSync(file);
+      closeSync(openSync(path, 'wx', 0o600));
       return path;
     } catch (error) {
       if ((error as { code?: string }).code !== 'EEXIST' || i > MAX_NUMBER) throw error;
@@ -68,4 +75,4 @@ function newFile(folder: string, name: string): string {
   }
 }
 
-const MAX_NUMBER = 10_000;
+const MAX_NUMBER = 20;

@@ -3,15 +3,12 @@ import { createServer as createTcpServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { MsrpError } from '../errors.ts';
-import { encodeResponse } from '../syntax/encode.ts';
-import { headerValue } from '../syntax/frame.ts';
 import type { RequestFrame } from '../syntax/frame.ts';
-import { statusComment } from '../syntax/status.ts';
 import { hostText, sameUriText } from '../syntax/uri.ts';
 import { EndpointSession } from './endpoint-session.ts';
 import { PLATFORM, makeIdent } from './environment.ts';
 import type { EndpointEnvironment } from './environment.ts';
-import { PeerConnection } from './peer-connection.ts';
+import { PeerConnection, refuse } from './peer-connection.ts';
 import type { PeerHandler } from './peer-connection.ts';
 import type { ReceiverOptions } from './receiver.ts';
 
@@ -22,6 +19,8 @@ export interface ListenerOptions extends ReceiverOptions {
   readonly port?: number;
   /** PEM: listens with TLS. */
   readonly tls?: { readonly cert: string; readonly key: string };
+  /** Connections at a time, bound or not (core C-152); further ones are closed at once. Default 64. */
+  readonly maxConnections?: number;
   readonly environment?: EndpointEnvironment;
 }
 
@@ -44,14 +43,16 @@ export class MsrpListener extends EventEmitter<{ session: [session: AcceptedSess
   readonly uri: string;
   readonly #server: Server;
   readonly #environment: EndpointEnvironment;
-  readonly #options: ReceiverOptions;
+  readonly #options: ListenerOptions;
+  /** Every TCP connection, those within a TLS handshake too. */
+  readonly #sockets = new Set<Socket>();
   readonly #connections = new Set<PeerConnection>();
   #session: AcceptedSession | undefined;
 
   /** Starts listening. Rejects with `E_CONNECT` when the address is not to be had. */
   static async listen(options: ListenerOptions = {}): Promise<MsrpListener> {
     const { host = '127.0.0.1', port = 0, tls } = options;
-    const server = tls === undefined ? createTcpServer() : createTlsServer({ ...tls, minVersion: 'TLSv1.2' });
+    const server = tls === undefined ? createTcpServer() : createTlsServer({ ...tls, ...TLS });
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error) => reject(new MsrpError('E_CONNECT', error.message, { cause: error })));
       server.listen({ host, port }, resolve);
@@ -67,7 +68,7 @@ export class MsrpListener extends EventEmitter<{ session: [session: AcceptedSess
     server: Server,
     environment: EndpointEnvironment,
     uri: string,
-    options: ReceiverOptions,
+    options: ListenerOptions,
     event: 'connection' | 'secureConnection',
   ) {
     super();
@@ -75,6 +76,7 @@ export class MsrpListener extends EventEmitter<{ session: [session: AcceptedSess
     this.#server = server;
     this.#environment = environment;
     this.#options = options;
+    server.on('connection', (socket: Socket) => this.#onSocket(socket));
     server.on(event, (socket: Socket) => this.#onConnection(socket));
     server.on('error', () => undefined);
   }
@@ -83,6 +85,7 @@ export class MsrpListener extends EventEmitter<{ session: [session: AcceptedSess
   async close(): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve));
     await Promise.all(Array.from(this.#connections, (connection) => connection.close()));
+    for (const socket of this.#sockets) socket.destroy();
     await closed;
   }
 
@@ -90,11 +93,23 @@ export class MsrpListener extends EventEmitter<{ session: [session: AcceptedSess
     await this.close();
   }
 
+  #onSocket(socket: Socket): void {
+    if (this.#sockets.size >= (this.#options.maxConnections ?? DEFAULT_CONNECTIONS)) {
+      socket.destroy();
+      return;
+    }
+    this.#sockets.add(socket);
+    socket.once('close', () => void this.#sockets.delete(socket));
+  }
+
   #onConnection(socket: Socket): void {
+    if (socket.destroyed) return;
     const connection = new PeerConnection(socket, this.#environment);
     this.#connections.add(connection);
     let refused: { request: RequestFrame; status: number } | undefined;
     let bound: PeerHandler | undefined;
+    // One that binds no session is not kept (core C-126, D-20).
+    const cancel = this.#environment.setTimer(UNBOUND_MS, () => connection.destroy());
     connection.handler = {
       onSendHead: (head, issue) => {
         const status = issue ? 400 : this.#refusal(head);
@@ -104,6 +119,7 @@ export class MsrpListener extends EventEmitter<{ session: [session: AcceptedSess
         }
         const session = new AcceptedSession(connection, this.#environment, this.uri, this.#options);
         this.#session = session;
+        cancel();
         bound = session.start();
         session.once('closed', () => this.#forget(connection, session));
         this.emit('session', session);
@@ -111,14 +127,17 @@ export class MsrpListener extends EventEmitter<{ session: [session: AcceptedSess
       },
       onSendBody: (bytes) => bound?.onSendBody(bytes),
       onSendEnd: (flag) => {
-        if (refused !== undefined) respond(connection, refused.request, refused.status);
+        if (refused !== undefined) refuse(connection, refused.request, refused.status);
         refused = undefined;
         return bound?.onSendEnd(flag);
       },
-      onRequest: (request) => {
-        if (request.method !== 'REPORT') respond(connection, request, 481);
+      onRequest: (request, issue) => {
+        if (request.method !== 'REPORT') refuse(connection, request, issue ? 400 : 481);
       },
-      onClose: () => void this.#connections.delete(connection),
+      onClose: () => {
+        cancel();
+        this.#connections.delete(connection);
+      },
     };
   }
 
@@ -134,13 +153,6 @@ export class MsrpListener extends EventEmitter<{ session: [session: AcceptedSess
   }
 }
 
-/** A refusal, where one is wanted (core C-070). */
-function respond(connection: PeerConnection, request: RequestFrame, status: number): void {
-  const { tid, toPath, fromPath } = request;
-  if ((headerValue(request.headers, 'Failure-Report') ?? '').toLowerCase() === 'no') return;
-  if (toPath.length === 0 || fromPath.length === 0) return;
-  const back = request.method === 'SEND' ? fromPath.slice(0, 1) : fromPath;
-  connection.post(
-    encodeResponse({ tid, status, comment: statusComment(status), toPath: back, fromPath: toPath.slice(0, 1) }),
-  );
-}
+const DEFAULT_CONNECTIONS = 64;
+const UNBOUND_MS = 30_000;
+const TLS = { minVersion: 'TLSv1.2', handshakeTimeout: UNBOUND_MS } as const;

@@ -1,7 +1,7 @@
 /** Octet numbers of a message as ranges that do not touch, in order: what has been received, or confirmed. */
 export class OctetRanges {
   readonly #maxPieces: number;
-  #ranges: [from: number, to: number][] = [];
+  readonly #ranges: [from: number, to: number][] = [];
 
   /** `maxPieces`: ranges that may lie apart. */
   constructor(maxPieces: number) {
@@ -11,22 +11,16 @@ export class OctetRanges {
   /** Enters octets `from`…`to` (both included); false when too many pieces would lie apart. */
   add(from: number, to: number): boolean {
     if (to < from) return true;
-    const last = this.#ranges.at(-1);
-    if (last !== undefined && last[1] + 1 === from) {
-      last[1] = to;
-      return true;
-    }
-    const apart: [number, number][] = [];
+    const ranges = this.#ranges;
+    const first = this.#firstBehind(from);
+    let behind = first;
     const merged: [number, number] = [from, to];
-    for (const range of this.#ranges) {
-      if (range[1] + 1 < from || range[0] > to + 1) apart.push(range);
-      else {
-        merged[0] = Math.min(merged[0], range[0]);
-        merged[1] = Math.max(merged[1], range[1]);
-      }
+    for (let range = ranges[behind]; range !== undefined && range[0] <= to + 1; range = ranges[++behind]) {
+      merged[0] = Math.min(merged[0], range[0]);
+      merged[1] = Math.max(merged[1], range[1]);
     }
-    if (apart.length >= this.#maxPieces) return false;
-    this.#ranges = [...apart, merged].toSorted((a, b) => a[0] - b[0]);
+    if (ranges.length - (behind - first) >= this.#maxPieces) return false;
+    ranges.splice(first, behind - first, merged);
     return true;
   }
 
@@ -34,5 +28,17 @@ export class OctetRanges {
   covers(total: number): boolean {
     const first = this.#ranges[0];
     return total === 0 || (first !== undefined && first[0] === 1 && first[1] >= total);
+  }
+
+  /** Index of the first range that ends at `from − 1` or later, so that it touches or follows. */
+  #firstBehind(from: number): number {
+    let low = 0;
+    let high = this.#ranges.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#ranges[middle] as [number, number])[1] + 1 < from) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 }

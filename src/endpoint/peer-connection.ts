@@ -5,8 +5,10 @@ import { MsrpError } from '../errors.ts';
 import { BIT, KIND, R, RECORD_WORDS, frameErrorName } from '../frame/record.ts';
 import { TsFramer } from '../frame/ts-framer.ts';
 import { FrameChecker } from '../syntax/check.ts';
-import { decodeFrame } from '../syntax/frame.ts';
+import { encodeResponse } from '../syntax/encode.ts';
+import { decodeFrame, headerValue } from '../syntax/frame.ts';
 import type { Frame, RequestFrame, ResponseFrame } from '../syntax/frame.ts';
+import { statusComment } from '../syntax/status.ts';
 import { parseUri } from '../syntax/uri.ts';
 import type { EndpointEnvironment } from './environment.ts';
 
@@ -29,8 +31,17 @@ export interface PeerHandler {
   /** A promise stops reading until it is settled. */
   onSendBody(bytes: Buffer): void | Promise<void>;
   onSendEnd(flag: '$' | '+' | '#'): void | Promise<void>;
-  onRequest(request: RequestFrame): void;
+  /** `issue`: something is wrong in it, but not what it takes to answer it. */
+  onRequest(request: RequestFrame, issue: boolean): void;
   onClose(error: MsrpError | undefined): void;
+}
+
+/** A request of ours that waits for its response. */
+export interface Transaction {
+  /** Rejects with `E_TIMEOUT` or with what has ended the connection. Need not be listened to. */
+  readonly answer: Promise<ResponseFrame>;
+  /** Its last octet was handed over: from now on its time runs (core C-071). */
+  readonly written: () => void;
 }
 
 /** One connection of an endpoint: frames in, bytes out, and responses matched to requests. */
@@ -48,6 +59,11 @@ export class PeerConnection {
   #rest: Buffer = Buffer.alloc(0);
   #closed = false;
   #turn: Promise<void> = Promise.resolve();
+  /** Octets of answers that the socket has not taken yet. */
+  #postedBytes = 0;
+  /** Why nothing is read: bodies that are not stored yet; answers that the peer does not read. */
+  #storing = false;
+  #unread: (() => void) | undefined;
   #drained: Promise<void> | undefined;
   #letDrain: (() => void) | undefined;
 
@@ -72,7 +88,7 @@ export class PeerConnection {
     if (target === undefined) throw new MsrpError('E_ARGUMENT', `${uri} is no MSRP URI`);
     const { host } = target;
     const port = target.port ?? 2855;
-    options.signal?.throwIfAborted();
+    if (options.signal?.aborted === true) throw new MsrpError('E_ABORTED');
     const { ca, cert, key, serverName, verify } = options.tls ?? {};
     const name = serverName ?? host;
     const socket =
@@ -89,12 +105,14 @@ export class PeerConnection {
             minVersion: 'TLSv1.2',
           });
     await new Promise<void>((resolve, reject) => {
-      const failed = (error: Error): void => {
+      const giveUp = (error: MsrpError): void => {
         socket.destroy();
         done();
-        reject(new MsrpError('E_CONNECT', `${host}:${port}: ${error.message}`, { cause: error }));
+        reject(error);
       };
-      const aborted = (): void => failed(new Error('aborted'));
+      const failed = (error: Error): void =>
+        giveUp(new MsrpError('E_CONNECT', `${host}:${port}: ${error.message}`, { cause: error }));
+      const aborted = (): void => giveUp(new MsrpError('E_ABORTED'));
       const cancel = environment.setTimer(options.timeoutMs, () =>
         failed(new Error(`no answer within ${options.timeoutMs} ms`)),
       );
@@ -126,11 +144,6 @@ export class PeerConnection {
     this.#handler = handler;
   }
 
-  /** Keeps the process alive, or lets it end, while the connection is open. */
-  unref(): void {
-    this.#socket.unref();
-  }
-
   /** Writes bytes; resolves when there is room for more. */
   async write(bytes: Uint8Array | string): Promise<void> {
     if (this.#closed) throw new MsrpError('E_CLOSED');
@@ -142,9 +155,26 @@ export class PeerConnection {
     if (this.#isClosed()) throw new MsrpError('E_CLOSED');
   }
 
-  /** Writes without waiting: responses and reports, which are small and whose number the peer's requests bound. */
-  post(text: string): void {
-    if (!this.#closed) this.#socket.write(text);
+  /**
+   * Writes without waiting: answers, REPORTs and AUTH. A peer that makes us answer and does not read is not read from either,
+   * so what is kept for it is bounded.
+   */
+  post(data: string | Uint8Array): void {
+    if (this.#closed) return;
+    const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+    this.#postedBytes += bytes.length;
+    this.#socket.write(bytes, () => {
+      this.#postedBytes -= bytes.length;
+      if (this.#unread === undefined || this.#postedBytes > MAX_POSTED_BYTES / 2) return;
+      this.#unread();
+      this.#unread = undefined;
+      this.#flow();
+    });
+    if (this.#unread !== undefined || this.#postedBytes <= MAX_POSTED_BYTES) return;
+    this.#unread = this.#environment.setTimer(TRANSACTION_MS, () =>
+      this.destroy(new MsrpError('E_TIMEOUT', 'the peer does not read what it is sent')),
+    );
+    this.#flow();
   }
 
   /** Takes turns: several messages share the connection chunk by chunk (core C-054). */
@@ -162,18 +192,18 @@ export class PeerConnection {
     }
   }
 
-  /** Waits for the response to a transaction, 30 s by default (core C-071). */
-  response(tid: string, timeoutMs = TRANSACTION_MS): Promise<ResponseFrame> {
-    return new Promise((resolve, reject) => {
+  /** Expects the response to a transaction before it is written, since an error may be answered before its end. */
+  expect(tid: string, timeoutMs = TRANSACTION_MS): Transaction {
+    let cancel: () => void = () => undefined;
+    let settled = false;
+    const answer = new Promise<ResponseFrame>((resolve, reject) => {
       if (this.#closed) {
+        settled = true;
         reject(new MsrpError('E_CLOSED'));
         return;
       }
-      const cancel = this.#environment.setTimer(timeoutMs, () => {
-        this.#waiting.delete(tid);
-        reject(new MsrpError('E_TIMEOUT', `no response within ${timeoutMs} ms`, { status: 408 }));
-      });
       const settle = (): void => {
+        settled = true;
         cancel();
         this.#waiting.delete(tid);
       };
@@ -188,6 +218,16 @@ export class PeerConnection {
         },
       });
     });
+    // Whoever has lost interest in the answer has lost interest in why there is none.
+    answer.catch(() => undefined);
+    const late = (): void =>
+      this.#waiting.get(tid)?.reject(new MsrpError('E_TIMEOUT', `no response within ${timeoutMs} ms`, { status: 408 }));
+    return {
+      answer,
+      written: () => {
+        if (!settled) cancel = this.#environment.setTimer(timeoutMs, late);
+      },
+    };
   }
 
   /** Ends the connection behind what was written. */
@@ -203,9 +243,10 @@ export class PeerConnection {
     });
   }
 
-  destroy(): void {
+  /** Ends the connection at once; what waits for answers fails with `error`. */
+  destroy(error?: MsrpError): void {
     this.#socket.destroy();
-    this.#close(undefined);
+    this.#close(error);
   }
 
   #isClosed(): boolean {
@@ -232,8 +273,18 @@ export class PeerConnection {
     this.#rest = from === bytes.length ? NOTHING : Buffer.from(bytes.subarray(from));
     if (busy.length === 0) return;
     // Where bodies go is slower than the network: nothing is read meanwhile.
-    this.#socket.pause();
-    void Promise.allSettled(busy).then(() => this.#socket.resume());
+    this.#storing = true;
+    this.#flow();
+    void Promise.allSettled(busy).then(() => {
+      this.#storing = false;
+      this.#flow();
+    });
+  }
+
+  /** Reads, unless there is a reason not to. */
+  #flow(): void {
+    if (this.#storing || this.#unread !== undefined) this.#socket.pause();
+    else if (!this.#closed) this.#socket.resume();
   }
 
   #onRecord(bytes: Buffer, base: number, busy: Promise<void>[]): void {
@@ -254,11 +305,12 @@ export class PeerConnection {
       const issue = this.#checker.check(bytes, records, base) !== 0;
       const frame: Frame = decodeFrame(bytes, records, base);
       if (frame.kind === 'response') {
-        if (!issue) this.#waiting.get(frame.tid)?.resolve(frame);
+        // What is wrong in a response is for those to judge who need it; what it says of the request is in its first line.
+        this.#waiting.get(frame.tid)?.resolve(frame);
         return;
       }
       if (frame.method !== 'SEND') {
-        if (!issue || frame.method !== 'REPORT') handler?.onRequest(frame);
+        handler?.onRequest(frame, issue);
         return;
       }
       handler?.onSendHead(frame, issue);
@@ -274,12 +326,26 @@ export class PeerConnection {
   #close(error: MsrpError | undefined): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#unread?.();
     this.#onDrain();
-    for (const { reject } of this.#waiting.values()) reject(error ?? new MsrpError('E_CLOSED'));
+    for (const { reject } of Array.from(this.#waiting.values())) reject(error ?? new MsrpError('E_CLOSED'));
     this.#handler?.onClose(error);
   }
 }
 
+/** Answers a request with an error, where an answer is wanted and possible (core C-070, C-073, C-074, D-12). */
+export function refuse(connection: PeerConnection, request: RequestFrame, status: number): void {
+  const { tid, toPath, fromPath } = request;
+  if ((headerValue(request.headers, 'Failure-Report') ?? '').toLowerCase() === 'no') return;
+  if (toPath.length === 0 || fromPath.length === 0) return;
+  const back = request.method === 'SEND' ? fromPath.slice(0, 1) : fromPath;
+  connection.post(
+    encodeResponse({ tid, status, comment: statusComment(status), toPath: back, fromPath: toPath.slice(0, 1) }),
+  );
+}
+
 const TRANSACTION_MS = 30_000;
 const CLOSE_MS = 2000;
+/** Answers that may wait for the peer to read them. */
+const MAX_POSTED_BYTES = 262_144;
 const NOTHING = Buffer.alloc(0);

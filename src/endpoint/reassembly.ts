@@ -2,13 +2,13 @@
 export interface AssemblyLimits {
   /** Size of the whole message in bytes. */
   readonly messageBytes: number;
-  /** Pieces that do not touch each other: what a peer can make us keep apart. */
+  /** Pieces that are kept one by one: what a peer can make us keep apart. */
   readonly pieces: number;
 }
 
 /** Octets that lie behind each other: `bytes[0..length)` from octet number `start` on. */
 interface Piece {
-  start: number;
+  readonly start: number;
   bytes: Buffer;
   length: number;
 }
@@ -16,12 +16,15 @@ interface Piece {
 /**
  * One message being put together from chunks in any order (core C-083…C-086): nothing is allocated for what is only announced,
  * later octets win over earlier ones, and it is complete when the chunk with `$` was seen and every octet up to its end is there.
+ *
+ * Octets that come again are written in place and others appended, so that a small chunk never costs a copy of the large
+ * piece that it touches.
  */
 export class MessageAssembly {
   /** Octets kept. */
   bytes = 0;
   readonly #limits: AssemblyLimits;
-  /** In order, never overlapping, never touching. */
+  /** In order; they may touch, but never overlap. */
   #pieces: Piece[] = [];
   #total: number | undefined;
 
@@ -36,33 +39,50 @@ export class MessageAssembly {
 
   /** Number of the first octet that is missing. */
   get nextMissing(): number {
-    const first = this.#pieces[0];
-    return first === undefined || first.start > 1 ? 1 : first.start + first.length;
+    let next = 1;
+    for (const { start, length } of this.#pieces) {
+      if (start !== next) break;
+      next += length;
+    }
+    return next;
   }
 
   get complete(): boolean {
-    if (this.#total === undefined) return false;
-    return this.#total === 0 || this.nextMissing > this.#total;
+    return this.#total !== undefined && this.nextMissing > this.#total;
   }
 
-  /** Adds octets from number `start` (1…) on; false when a limit is exceeded, and then nothing is kept of them. */
+  /** Enters octets of which the first has number `start`. False: over a limit, and nothing is kept of them. */
   add(start: number, octets: Uint8Array): boolean {
     const end = start + octets.length;
     if (octets.length === 0) return true;
     if (end - 1 > this.#limits.messageBytes) return false;
-    const last = this.#pieces.at(-1);
-    if (last !== undefined && start === last.start + last.length) {
-      append(last, octets);
-      this.bytes += octets.length;
-      return true;
+    let index = this.#lastUpTo(start);
+    let at = start;
+    const before = this.#pieces[index];
+    if (before === undefined || before.start + before.length < start) {
+      if (this.#pieces.length >= this.#limits.pieces) {
+        if (!this.#join()) return false;
+        index = this.#lastUpTo(start);
+      }
+      index++;
+      at = Math.min(end, this.#pieces[index]?.start ?? end);
+      this.#pieces.splice(index, 0, { start, bytes: copyOf(octets.subarray(0, at - start)), length: at - start });
+      this.bytes += at - start;
     }
-    const before = this.#pieces;
-    const pieces = before.filter((piece) => piece.start + piece.length < start || piece.start > end);
-    const touched = before.filter((piece) => piece.start + piece.length >= start && piece.start <= end);
-    if (pieces.length + 1 > this.#limits.pieces) return false;
-    pieces.push(join(touched, start, octets));
-    this.#pieces = pieces.toSorted((a, b) => a.start - b.start);
-    this.bytes = this.#pieces.reduce((sum, { length }) => sum + length, 0);
+    while (at < end) {
+      const piece = this.#pieces[index] as Piece;
+      const pieceEnd = piece.start + piece.length;
+      const next = this.#pieces[index + 1];
+      const stop = at < pieceEnd ? Math.min(end, pieceEnd) : Math.min(end, next?.start ?? end);
+      const part = octets.subarray(at - start, stop - start);
+      if (at < pieceEnd) piece.bytes.set(part, at - piece.start);
+      else if (stop > at) {
+        append(piece, part, this.#limits.messageBytes);
+        this.bytes += part.length;
+      }
+      at = stop;
+      if (at === next?.start) index++;
+    }
     return true;
   }
 
@@ -74,19 +94,53 @@ export class MessageAssembly {
     return true;
   }
 
-  /** The octets of a complete message. */
+  /** The octets of a complete message, in memory of their own. */
   body(): Buffer {
-    const first = this.#pieces[0];
-    if (first === undefined || this.#total === undefined) return Buffer.alloc(0);
-    return first.bytes.subarray(0, Math.min(first.length, this.#total));
+    const body = Buffer.allocUnsafeSlow(this.#total ?? 0);
+    for (const { start, bytes, length } of this.#pieces) bytes.copy(body, start - 1, 0, length);
+    return body;
+  }
+
+  /** Index of the last piece that begins at `start` or before; −1 for none. */
+  #lastUpTo(start: number): number {
+    let low = 0;
+    let high = this.#pieces.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#pieces[middle] as Piece).start <= start) low = middle + 1;
+      else high = middle;
+    }
+    return low - 1;
+  }
+
+  /**
+   * Makes one piece of those that touch; false when few do. A message that comes backwards needs this, and it is done only
+   * when it pays: the copy is shared by a good part of the pieces.
+   */
+  #join(): boolean {
+    const runs: Piece[][] = [];
+    for (const piece of this.#pieces) {
+      const last = runs.at(-1)?.at(-1);
+      if (last !== undefined && last.start + last.length === piece.start) runs.at(-1)?.push(piece);
+      else runs.push([piece]);
+    }
+    if (this.#pieces.length - runs.length < this.#limits.pieces / 4) return false;
+    this.#pieces = runs.map((run) => {
+      const [first] = run as [Piece];
+      if (run.length === 1) return first;
+      const bytes = Buffer.concat(run.map((piece) => piece.bytes.subarray(0, piece.length)));
+      return { start: first.start, bytes, length: bytes.length };
+    });
+    return true;
   }
 }
 
 /** Appends in place, with room to spare: pieces that come in order cost one copy. */
-function append(piece: Piece, octets: Uint8Array): void {
+function append(piece: Piece, octets: Uint8Array, messageBytes: number): void {
   const length = piece.length + octets.length;
   if (piece.bytes.length < length) {
-    const larger = Buffer.allocUnsafeSlow(Math.max(length, piece.bytes.length * 2));
+    const room = Math.min(piece.bytes.length * 2, messageBytes - piece.start + 1);
+    const larger = Buffer.allocUnsafeSlow(Math.max(length, room));
     piece.bytes.copy(larger, 0, 0, piece.length);
     piece.bytes = larger;
   }
@@ -94,16 +148,9 @@ function append(piece: Piece, octets: Uint8Array): void {
   piece.length = length;
 }
 
-/** One piece of all that touch new octets; the new ones win. */
-function join(touched: readonly Piece[], start: number, octets: Uint8Array): Piece {
-  let from = start;
-  let to = start + octets.length;
-  for (const piece of touched) {
-    from = Math.min(from, piece.start);
-    to = Math.max(to, piece.start + piece.length);
-  }
-  const bytes = Buffer.allocUnsafeSlow(to - from);
-  for (const piece of touched) piece.bytes.copy(bytes, piece.start - from, 0, piece.length);
-  bytes.set(octets, start - from);
-  return { start: from, bytes, length: to - from };
+/** Memory of its own: a view would keep the whole read buffer. */
+function copyOf(octets: Uint8Array): Buffer {
+  const copy = Buffer.allocUnsafeSlow(octets.length);
+  copy.set(octets);
+  return copy;
 }

@@ -1,4 +1,5 @@
 import { formatByteRange, parseByteRange } from '../syntax/byte-range.ts';
+import type { ByteRange } from '../syntax/byte-range.ts';
 import { encodeRequest, encodeResponse } from '../syntax/encode.ts';
 import { headerValue } from '../syntax/frame.ts';
 import type { Header, RequestFrame } from '../syntax/frame.ts';
@@ -29,14 +30,14 @@ export interface IncomingMessage extends IncomingHead {
   text(): string;
 }
 
-/** Where the octets of a large message go instead of memory, by position. */
+/** Where the octets of a large message go instead of memory, by position. What it throws ends the message with 413. */
 export interface MessageSink {
   /** Octets from offset `position` (0…) on; a promise holds the sender back. Later ones win over earlier ones. */
   write(position: number, octets: Buffer): void | Promise<void>;
   /** All `size` octets are there. */
   end(size: number): void | Promise<void>;
-  /** The message will not be completed. */
-  abort(): void;
+  /** The message will not be completed: what is there can go. */
+  abort(): void | Promise<void>;
 }
 
 export interface ReceiverOptions {
@@ -54,7 +55,7 @@ export interface ReceiverOptions {
 
 export interface ReceiverEvents {
   onMessage(message: IncomingMessage): void;
-  /** A message was given up: by its sender (`#`), or because it stood still. */
+  /** A message was given up: by its sender (`#`), because it stood still, or because it could not be stored. */
   onAborted(messageId: string): void;
   onProgress(messageId: string, octets: number, total: number | undefined): void;
 }
@@ -68,7 +69,16 @@ interface Partial {
   readonly ranges: OctetRanges;
   received: number;
   touchedMs: number;
+  /** What the sink has not stored yet; never rejects. */
+  stored: Promise<void> | undefined;
+  /** Whole, while the sink is being ended. */
+  ending: boolean;
+  /** The last chunk that was answered. */
+  answered: Chunk | undefined;
 }
+
+/** How a message ended. Chunks of a refused one are refused, too: their octets are thrown away. */
+type Outcome = 'complete' | 'aborted' | 'refused';
 
 /** The chunk that is coming in. */
 interface Chunk {
@@ -90,7 +100,8 @@ export class Receiver {
   readonly #options: ReceiverOptions;
   readonly #partials = new Map<string, Partial>();
   /** Messages that are over, so that late or repeated chunks do not begin them again (core D-13, C-088). */
-  readonly #over = new Map<string, { aborted: boolean; atMs: number }>();
+  readonly #over = new Map<string, { outcome: Outcome; atMs: number }>();
+  #cancelSweep: (() => void) | undefined;
   #chunk: Chunk | undefined;
 
   constructor(parts: {
@@ -114,16 +125,10 @@ export class Receiver {
     const chunk: Chunk = { request, failureReport, start: range?.start ?? 1, partial: undefined, octets: 0, status: 0 };
     this.#chunk = chunk;
     const messageId = headerValue(request.headers, 'Message-ID');
-    const contentType = headerValue(request.headers, 'Content-Type');
-    const limit = this.#limit(this.#options.receive !== undefined);
     if (issue || messageId === undefined || range === undefined) chunk.status = 400;
     else if (request.toPath.length !== 1 || !sameUriText(request.toPath[0] as string, this.#uri)) chunk.status = 481;
-    else if (contentType !== undefined && !this.#accepts(contentType)) chunk.status = 415;
-    else if ((range.total ?? 0) > limit || range.start > limit + 1) chunk.status = 413;
-    else if (contentType !== undefined && !this.#over.has(messageId)) {
-      chunk.partial = this.#partials.get(messageId) ?? this.#begin(request, messageId, contentType, range.total);
-      if (chunk.partial === undefined) chunk.status = 413;
-    }
+    // Without a body it binds or keeps alive, whatever its headers say (core C-035, D-03 e).
+    else if (request.body !== undefined) this.#place(chunk, messageId, range);
   }
 
   onSendBody(octets: Buffer): void | Promise<void> {
@@ -132,69 +137,136 @@ export class Receiver {
     const at = chunk.start + chunk.octets;
     chunk.octets += octets.length;
     const { partial } = chunk;
-    if (chunk.status !== 0 || partial === undefined) return undefined;
+    if (chunk.status !== 0 || partial === undefined || partial.ending) return undefined;
     partial.touchedMs = this.#environment.nowMs();
-    const limit = this.#limit(partial.sink !== undefined);
-    if (at - 1 + octets.length > limit) chunk.status = 413;
-    else if (partial.sink === undefined) {
-      const fits = this.#assemblyBytes() + octets.length <= (this.#options.maxAssemblyBytes ?? DEFAULT_ASSEMBLY_BYTES);
-      if (!fits || !partial.assembly.add(at, octets)) chunk.status = 413;
-    } else if (!partial.ranges.add(at, at + octets.length - 1)) chunk.status = 413;
-    if (chunk.status !== 0) {
-      this.#drop(partial, true);
+    if (!this.#fits(partial, at, octets)) {
+      this.#drop(partial, 'refused');
       return undefined;
     }
+    const stored = this.#store(partial, at - 1, octets);
+    if (chunk.status !== 0) return undefined;
     partial.received += octets.length;
     this.#events.onProgress(partial.head.messageId, partial.received, partial.head.total);
-    return partial.sink?.write(at - 1, Buffer.from(octets));
+    return stored;
   }
 
   onSendEnd(flag: '$' | '+' | '#'): void | Promise<void> {
     const chunk = this.#chunk;
     this.#chunk = undefined;
     if (chunk === undefined) return undefined;
-    const { partial, request } = chunk;
-    let done: void | Promise<void> = undefined;
-    if (chunk.status === 0 && partial !== undefined) {
-      if (flag === '#') this.#drop(partial, true);
-      else if (flag === '$' && !partial.assembly.endAt(chunk.start, chunk.octets)) {
-        chunk.status = 400;
-        this.#drop(partial, true);
-      }
-      if (this.#isComplete(partial) && chunk.status === 0 && flag !== '#') done = this.#complete(partial, request);
-    } else if (chunk.status === 0 && flag === '$') {
-      // A message that is there already, sent again: its sender may have missed the REPORT (core C-088).
-      const over = this.#over.get(headerValue(request.headers, 'Message-ID') ?? '');
-      if (over?.aborted === false) this.#confirm(request, chunk.start - 1 + chunk.octets);
+    const { partial } = chunk;
+    if (partial === undefined || chunk.status !== 0 || partial.ending) {
+      this.#respond(chunk);
+      if (partial === undefined && chunk.status === 0 && flag === '$') this.#confirmAgain(chunk);
+      return undefined;
     }
+    if (flag === '#') this.#drop(partial, 'aborted');
+    else if (flag === '$' && !partial.assembly.endAt(chunk.start, chunk.octets)) {
+      this.#drop(partial, 'refused');
+      chunk.status = 400;
+    }
+    partial.answered = chunk;
     this.#respond(chunk);
-    return done;
+    if (flag === '#' || chunk.status !== 0 || !this.#isComplete(partial)) return undefined;
+    return this.#complete(partial, chunk.request);
   }
 
-  /** The connection has gone: nothing will be completed. */
+  /** The connection has gone: nothing will be completed but what is whole already. */
   close(): void {
-    for (const partial of this.#partials.values()) this.#drop(partial, true);
+    this.#chunk = undefined;
+    for (const partial of Array.from(this.#partials.values())) if (!partial.ending) this.#drop(partial, 'aborted');
+    this.#cancelSweep?.();
+    this.#cancelSweep = undefined;
   }
 
-  #begin(
-    request: RequestFrame,
-    messageId: string,
-    contentType: string,
-    total: number | undefined,
-  ): Partial | undefined {
+  /** Finds the message that a chunk belongs to, or begins it. */
+  #place(chunk: Chunk, messageId: string, range: ByteRange): void {
+    const over = this.#over.get(messageId);
+    if (over !== undefined) {
+      if (over.outcome === 'refused') chunk.status = 413;
+      return;
+    }
+    const contentType = headerValue(chunk.request.headers, 'Content-Type') as string;
+    if (!this.#accepts(contentType)) {
+      chunk.status = 415;
+      return;
+    }
+    chunk.partial = this.#partials.get(messageId) ?? this.#begin(chunk.request, messageId, contentType, range);
+    if (chunk.partial === undefined) {
+      this.#forget(messageId, 'refused');
+      chunk.status = 413;
+    } else if (this.#exceeds(range, chunk.partial.sink !== undefined)) this.#drop(chunk.partial, 'refused');
+  }
+
+  /** True when a range announces more than is accepted: refused before anything is kept (core C-090, D-14). */
+  #exceeds({ start, total = 0 }: ByteRange, sink: boolean): boolean {
+    const limit = this.#limit(sink);
+    return total > limit || start > limit + 1;
+  }
+
+  /** Undefined when it is refused. */
+  #begin(request: RequestFrame, messageId: string, contentType: string, range: ByteRange): Partial | undefined {
     if (this.#partials.size >= (this.#options.maxPartial ?? DEFAULT_PARTIAL)) return undefined;
-    const head: IncomingHead = { messageId, contentType, fromPath: request.fromPath, headers: request.headers, total };
-    const messageBytes = this.#options.maxMessageBytes ?? DEFAULT_MESSAGE_BYTES;
+    const { receive, maxMessageBytes = DEFAULT_MESSAGE_BYTES } = this.#options;
+    if (this.#exceeds(range, receive !== undefined)) return undefined;
+    const { fromPath, headers } = request;
+    const head: IncomingHead = { messageId, contentType, fromPath, headers, total: range.total };
+    let sink: MessageSink | undefined;
+    try {
+      sink = receive?.(head);
+    } catch {
+      return undefined;
+    }
     const partial: Partial = {
       head,
-      assembly: new MessageAssembly({ messageBytes, pieces: MAX_PIECES }),
-      sink: this.#options.receive?.(head),
+      assembly: new MessageAssembly({ messageBytes: maxMessageBytes, pieces: MAX_PIECES }),
+      sink,
       ranges: new OctetRanges(MAX_PIECES),
       received: 0,
       touchedMs: this.#environment.nowMs(),
+      stored: undefined,
+      ending: false,
+      answered: undefined,
     };
     this.#partials.set(messageId, partial);
+    this.#sweepLater();
     return partial;
+  }
+
+  /** Enters octets, unless they exceed a limit (core D-15). */
+  #fits(partial: Partial, at: number, octets: Buffer): boolean {
+    if (at - 1 + octets.length > this.#limit(partial.sink !== undefined)) return false;
+    if (partial.sink !== undefined) return partial.ranges.add(at, at + octets.length - 1);
+    const limit = this.#options.maxAssemblyBytes ?? DEFAULT_ASSEMBLY_BYTES;
+    return this.#assemblyBytes() + octets.length <= limit && partial.assembly.add(at, octets);
+  }
+
+  /** Gives octets to the sink. */
+  #store(partial: Partial, position: number, octets: Buffer): Promise<void> | undefined {
+    if (partial.sink === undefined) return undefined;
+    let written: void | Promise<void>;
+    try {
+      written = partial.sink.write(position, Buffer.from(octets));
+    } catch {
+      this.#cannotStore(partial);
+      return undefined;
+    }
+    if (!(written instanceof Promise)) return undefined;
+    const stored = written.catch(() => this.#cannotStore(partial));
+    partial.stored = partial.stored === undefined ? stored : partial.stored.then(() => stored);
+    return stored;
+  }
+
+  /** The sink has failed. A chunk that has been answered with 200 fails by a REPORT (core section 4, C-066). */
+  #cannotStore(partial: Partial): void {
+    if (this.#partials.get(partial.head.messageId) !== partial) return;
+    const { answered } = partial;
+    const current = this.#chunk?.partial === partial;
+    this.#drop(partial, 'refused');
+    if (current || answered === undefined || answered.failureReport === 'no') return;
+    const { request, start, octets } = answered;
+    const range = { start, end: start - 1 + octets, total: partial.head.total };
+    this.#report(request, range, '000 413 Cannot be stored');
   }
 
   #isComplete({ assembly, sink, ranges }: Partial): boolean {
@@ -205,29 +277,52 @@ export class Receiver {
   #complete(partial: Partial, request: RequestFrame): void | Promise<void> {
     const { head, assembly, sink } = partial;
     const octets = assembly.total as number;
-    this.#forget(head.messageId, false);
-    const body = sink === undefined ? Buffer.from(assembly.body()) : undefined;
-    const finish = (): void => {
+    const finish = (body: Buffer | undefined): void => {
+      this.#forget(head.messageId, 'complete');
       this.#confirm(request, octets);
       this.#events.onMessage({ ...head, body, octets, text: () => body?.toString('utf8') ?? '' });
     };
-    const ended = sink?.end(octets);
-    if (ended instanceof Promise) return ended.then(finish);
-    finish();
-    return undefined;
+    if (sink === undefined) {
+      finish(assembly.body());
+      return undefined;
+    }
+    partial.ending = true;
+    const end = async (): Promise<void> => {
+      await partial.stored;
+      // What could not be stored has been dropped.
+      if (this.#partials.get(head.messageId) !== partial) return;
+      try {
+        await sink.end(octets);
+      } catch {
+        this.#cannotStore(partial);
+        return;
+      }
+      finish(undefined);
+    };
+    return end();
+  }
+
+  /** A message that is there already, sent again: its sender may have missed the REPORT (core C-088). */
+  #confirmAgain({ request, start, octets }: Chunk): void {
+    const over = this.#over.get(headerValue(request.headers, 'Message-ID') ?? '');
+    if (over?.outcome === 'complete') this.#confirm(request, start - 1 + octets);
   }
 
   /** REPORT of success, when it was asked for (core C-062…C-064). */
   #confirm(request: RequestFrame, octets: number): void {
     if ((headerValue(request.headers, 'Success-Report') ?? 'no').toLowerCase() !== 'yes') return;
+    this.#report(request, { start: 1, end: octets, total: octets }, '000 200 OK');
+  }
+
+  #report(request: RequestFrame, range: ByteRange, status: string): void {
     const headers: Header[] = [
       ['Message-ID', headerValue(request.headers, 'Message-ID') as string],
-      ['Byte-Range', formatByteRange({ start: 1, end: octets, total: octets })],
-      ['Status', '000 200 OK'],
+      ['Byte-Range', formatByteRange(range)],
+      ['Status', status],
     ];
     const tid = makeIdent(this.#environment);
     const frame = { tid, method: 'REPORT', toPath: request.fromPath, fromPath: [this.#uri], headers };
-    this.#connection.post(encodeRequest(frame, undefined, '$').toString());
+    this.#connection.post(encodeRequest(frame, undefined, '$'));
   }
 
   /** The response, as the matrix of core section 4 has it. */
@@ -264,24 +359,41 @@ export class Receiver {
   /** Messages that stand still are given up (core D-15), and what is over is forgotten after a while (D-13). */
   #sweep(): void {
     const nowMs = this.#environment.nowMs();
-    for (const partial of this.#partials.values())
-      if (nowMs - partial.touchedMs >= PARTIAL_IDLE_MS) this.#drop(partial, true);
+    for (const partial of Array.from(this.#partials.values()))
+      if (!partial.ending && nowMs - partial.touchedMs >= PARTIAL_IDLE_MS) this.#drop(partial, 'refused');
     for (const [messageId, { atMs }] of this.#over) {
       if (nowMs - atMs < OVER_MS && this.#over.size <= MAX_OVER) break;
       this.#over.delete(messageId);
     }
   }
 
-  #drop(partial: Partial, aborted: boolean): void {
-    partial.sink?.abort();
-    this.#forget(partial.head.messageId, aborted);
-    this.#events.onAborted(partial.head.messageId);
+  /** Sweeps when the first message may have stood still for too long, even when nothing comes in any more. */
+  #sweepLater(): void {
+    if (this.#cancelSweep !== undefined || this.#partials.size === 0) return;
+    const oldestMs = Math.min(...Array.from(this.#partials.values(), ({ touchedMs }) => touchedMs));
+    const delayMs = Math.max(1, oldestMs + PARTIAL_IDLE_MS - this.#environment.nowMs());
+    this.#cancelSweep = this.#environment.setTimer(delayMs, () => {
+      this.#cancelSweep = undefined;
+      this.#sweep();
+      this.#sweepLater();
+    });
   }
 
-  #forget(messageId: string, aborted: boolean): void {
+  #drop(partial: Partial, outcome: 'aborted' | 'refused'): void {
+    const { messageId } = partial.head;
+    if (outcome === 'refused' && this.#chunk?.partial === partial) this.#chunk.status = 413;
+    this.#forget(messageId, outcome);
+    void (async () => {
+      await partial.stored;
+      await partial.sink?.abort();
+    })().catch(() => undefined);
+    this.#events.onAborted(messageId);
+  }
+
+  #forget(messageId: string, outcome: Outcome): void {
     this.#partials.delete(messageId);
     this.#over.delete(messageId);
-    this.#over.set(messageId, { aborted, atMs: this.#environment.nowMs() });
+    this.#over.set(messageId, { outcome, atMs: this.#environment.nowMs() });
   }
 }
 

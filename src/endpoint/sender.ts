@@ -1,17 +1,18 @@
-import { createReadStream, statSync } from 'node:fs';
 import { MsrpError } from '../errors.ts';
+import { escapePeer } from '../log/escape.ts';
 import { formatByteRange, parseByteRange } from '../syntax/byte-range.ts';
-import { encodeEnd, encodeHead } from '../syntax/encode.ts';
+import { encodeEnd, encodeHead, encodeRequest } from '../syntax/encode.ts';
 import { headerValue } from '../syntax/frame.ts';
 import type { Header, RequestFrame, ResponseFrame } from '../syntax/frame.ts';
-import { parseStatus } from '../syntax/header-value.ts';
+import { isContentType, isMessageId, parseStatus } from '../syntax/header-value.ts';
 import { makeIdent } from './environment.ts';
 import type { EndpointEnvironment } from './environment.ts';
-import { OctetRanges } from './octet-ranges.ts';
+import { Outgoing } from './outgoing.ts';
 import type { PeerConnection } from './peer-connection.ts';
+import { openBody } from './send-body.ts';
+import type { BodyChunk, ChunkSource, SendBody } from './send-body.ts';
 
-/** What can be sent. A file is read while it is sent. */
-export type SendBody = string | Uint8Array | AsyncIterable<Uint8Array> | { readonly file: string };
+export type { SendBody } from './send-body.ts';
 
 export interface SendOptions {
   /** The peer's path as in its SDP, in order: its relays, then the peer. Text separates the URIs by spaces. */
@@ -22,10 +23,11 @@ export interface SendOptions {
   readonly successReport?: boolean;
   /** RFC 4975 section 7.1.1. Default `yes`. */
   readonly failureReport?: 'yes' | 'no' | 'partial';
+  /** An ident (core C-023). Default: a random one. */
   readonly messageId?: string;
-  /** Octets of one chunk, 2048 or more (core C-051). Default 16384. */
+  /** Octets of one chunk, 2048 (core C-051) to 1048576. Default 16384. */
   readonly chunkBytes?: number;
-  /** Further headers, such as Content-Disposition. */
+  /** Further headers, such as Content-Disposition; not those that the sender writes itself. */
   readonly headers?: readonly Header[];
   /** Aborts the message: the receiver gets `#`. */
   readonly signal?: AbortSignal;
@@ -42,134 +44,174 @@ export interface SendResult {
   readonly confirmed: boolean;
 }
 
-/** A message under way. */
-interface Outgoing {
-  readonly messageId: string;
-  failed: MsrpError | undefined;
-  /** Octets confirmed by REPORTs. */
-  readonly confirmed: OctetRanges;
-  wake: () => void;
-}
-
 /** Sends messages over one connection, each chunk by chunk (RFC 4975 section 7.1). */
 export class Sender {
   readonly #connection: PeerConnection;
   readonly #environment: EndpointEnvironment;
   readonly #uri: string;
+  readonly #onFailed: (messageId: string, error: MsrpError) => void;
   readonly #outgoing = new Map<string, Outgoing>();
+  /** Messages that were sent well, oldest first: a REPORT may still say otherwise. */
+  readonly #sent = new Set<string>();
 
-  constructor(connection: PeerConnection, environment: EndpointEnvironment, uri: string) {
+  /** `onFailed` hears of messages that fail after `send` has resolved. */
+  constructor(
+    connection: PeerConnection,
+    environment: EndpointEnvironment,
+    uri: string,
+    onFailed: (messageId: string, error: MsrpError) => void,
+  ) {
     this.#connection = connection;
     this.#environment = environment;
     this.#uri = uri;
+    this.#onFailed = onFailed;
   }
 
-  /** Sends one message along `toPath`. Rejects with `E_REFUSED` (and the status), `E_TIMEOUT`, `E_CLOSED` or `E_ABORTED`. */
+  /**
+   * Sends one message along `toPath`. Rejects with `E_REFUSED` (and the status), `E_TIMEOUT`, `E_CLOSED`, `E_ABORTED` (by the
+   * caller, or because the body cannot be read) or `E_ARGUMENT`.
+   */
   async send(toPath: readonly string[], options: SendOptions): Promise<SendResult> {
+    checkOptions(options);
     const { signal, successReport = false, failureReport = 'yes', chunkBytes = DEFAULT_CHUNK_BYTES } = options;
-    if (chunkBytes < MIN_CHUNK_BYTES)
-      throw new MsrpError('E_ARGUMENT', `chunkBytes must be ${MIN_CHUNK_BYTES} or more`);
     if (signal?.aborted === true) throw new MsrpError('E_ABORTED');
+    if (this.#connection.closed) throw new MsrpError('E_CLOSED');
     const messageId = options.messageId ?? makeIdent(this.#environment);
-    const outgoing: Outgoing = {
-      messageId,
-      failed: undefined,
-      confirmed: new OctetRanges(MAX_REPORTED_PIECES),
-      wake: () => undefined,
-    };
+    if (this.#outgoing.has(messageId)) throw new MsrpError('E_ARGUMENT', 'a message with that messageId is under way');
+    const outgoing = new Outgoing();
     this.#outgoing.set(messageId, outgoing);
-    const total = sizeOf(options.body);
-    const abort = (): void => {
-      outgoing.failed ??= new MsrpError('E_ABORTED');
-      outgoing.wake();
-    };
+    const abort = (): void => outgoing.fail(new MsrpError('E_ABORTED'));
     signal?.addEventListener('abort', abort, { once: true });
     try {
+      const body = await openBody(options.body, chunkBytes);
+      const { total } = body;
       const fields: ChunkFields = { toPath, messageId, total, successReport, failureReport, options };
-      const octets = await this.#sendChunks(fields, outgoing, chunkBytes);
+      const octets = await this.#sendChunks(fields, outgoing, body).finally(() => body.close());
       if (successReport) await this.#confirmed(outgoing, octets, options.reportTimeoutMs ?? REPORT_TIMEOUT_MS);
+      if (failureReport !== 'no') this.#remember(messageId);
       return { messageId, octets, confirmed: successReport };
     } finally {
+      outgoing.settled = true;
       signal?.removeEventListener('abort', abort);
       this.#outgoing.delete(messageId);
     }
   }
 
-  /** Sends a SEND without a body: binds a connection to a session, keeps it alive (core C-121, C-035, D-11). */
+  /** An empty SEND: binds the connection at the peer, keeps it alive (core C-121, C-035, D-11). */
   async bind(toPath: readonly string[]): Promise<void> {
     const tid = makeIdent(this.#environment);
     const headers: Header[] = [
       ['Message-ID', makeIdent(this.#environment)],
       ['Byte-Range', '1-0/0'],
     ];
-    const answer = this.#connection.response(tid);
     const head = encodeHead({ tid, method: 'SEND', toPath, fromPath: [this.#uri], headers });
+    const { answer, written } = this.#connection.expect(tid);
     await this.#connection.inTurn(() => this.#connection.write(head + encodeEnd(tid, '$')));
+    written();
     throwUnlessOk(await answer);
   }
 
-  /** A REPORT has come in (core C-091); false when it belongs to no message of this sender. */
-  onReport(request: RequestFrame): boolean {
-    const outgoing = this.#outgoing.get(headerValue(request.headers, 'Message-ID') ?? '');
+  /** A REPORT has come in (core C-091, D-16). One about a message that is not known is ignored (C-069). */
+  onReport(request: RequestFrame): void {
+    const messageId = headerValue(request.headers, 'Message-ID') ?? '';
     const status = parseStatus(headerValue(request.headers, 'Status') ?? '');
-    if (outgoing === undefined || status?.namespace !== '000') return false;
+    if (status?.namespace !== '000') return;
+    const outgoing = this.#outgoing.get(messageId);
     if (status.code >= 200 && status.code <= 299) {
-      const range = parseByteRange(headerValue(request.headers, 'Byte-Range') ?? '');
-      if (range !== undefined) outgoing.confirmed.add(range.start, range.end ?? range.total ?? range.start - 1);
-    } else outgoing.failed ??= new MsrpError('E_REFUSED', `REPORT ${status.code}`, { status: status.code });
-    outgoing.wake();
-    return true;
+      if (outgoing === undefined) return;
+      // One that does not say which octets means them all.
+      const text = headerValue(request.headers, 'Byte-Range') ?? `1-${Number.MAX_SAFE_INTEGER}/*`;
+      const range = parseByteRange(text);
+      if (range === undefined) return;
+      outgoing.reported = true;
+      outgoing.confirmed.add(range.start, range.end ?? range.total ?? range.start - 1);
+      outgoing.wake();
+      return;
+    }
+    const error = new MsrpError('E_REFUSED', `REPORT ${status.code}`, { status: status.code });
+    if (outgoing !== undefined) outgoing.fail(error);
+    else this.#failLate(messageId, error);
   }
 
   /** Everything under way has failed: the connection is gone. */
   fail(error: MsrpError): void {
-    for (const outgoing of this.#outgoing.values()) {
-      outgoing.failed ??= error;
-      outgoing.wake();
-    }
+    for (const outgoing of this.#outgoing.values()) outgoing.fail(error);
   }
 
-  async #sendChunks(fields: ChunkFields, outgoing: Outgoing, chunkBytes: number): Promise<number> {
-    const answers = new Set<Promise<void>>();
-    let start = 1;
-    let accepted = 0;
-    for await (const { octets, last } of chunksOf(fields.options.body, chunkBytes)) {
-      if (outgoing.failed !== undefined) break;
-      const tid = await this.#sendChunk(fields, start, octets, last ? '$' : '+');
-      start += octets.length;
-      if (fields.failureReport === 'no') fields.options.onProgress?.(start - 1, fields.total);
-      else {
-        const answer = this.#connection
-          .response(tid)
-          .then((response) => {
-            throwUnlessOk(response);
-            accepted += octets.length;
-            fields.options.onProgress?.(accepted, fields.total);
-          })
-          .catch((error: unknown) => {
-            // Without a response is how `partial` succeeds (core C-070).
-            const silent = fields.failureReport === 'partial' && (error as MsrpError).code === 'E_TIMEOUT';
-            if (!silent) outgoing.failed ??= error as MsrpError;
-          })
-          .finally(() => answers.delete(answer));
-        if (fields.failureReport === 'yes') answers.add(answer);
+  async #sendChunks(fields: ChunkFields, outgoing: Outgoing, body: ChunkSource): Promise<number> {
+    try {
+      for (;;) {
+        const chunk = (await outgoing.unlessFailed(body.next()))?.value;
+        if (chunk === undefined || outgoing.failed !== undefined) break;
+        await outgoing.unlessFailed(this.#sendChunk(fields, outgoing, chunk));
+        // So many chunks may be without an answer; behind the last one, none.
+        const window = chunk.last ? 0 : WINDOW_CHUNKS - 1;
+        while (outgoing.unanswered > window && outgoing.failed === undefined) await outgoing.changed();
+        if (chunk.last && outgoing.failed === undefined) return outgoing.handedOver;
       }
-      // So many chunks may be without an answer: then one must come first.
-      while (answers.size >= WINDOW_CHUNKS && outgoing.failed === undefined)
-        await Promise.race([...answers, untilWoken(outgoing)]);
-      if (last && outgoing.failed === undefined) {
-        await Promise.race([Promise.all(answers), untilFailed(outgoing)]);
-        if (outgoing.failed === undefined) return start - 1;
-        throw failureOf(outgoing);
-      }
+    } catch (error) {
+      outgoing.fail(error instanceof MsrpError ? error : new MsrpError('E_ABORTED', String(error), { cause: error }));
     }
     // Abandoned: the receiver need not wait for the rest (core C-034, C-092).
-    if (!this.#connection.closed) await this.#sendChunk(fields, start, NOTHING, '#').catch(() => undefined);
-    throw failureOf(outgoing);
+    if (outgoing.begun && !outgoing.ended) {
+      const { frame } = this.#chunkFrame(fields, outgoing.handedOver + 1, NOTHING, '#');
+      this.#connection.post(frame);
+    }
+    throw outgoing.failed ?? new MsrpError('E_CLOSED');
   }
 
-  /** Writes one chunk, when it is its turn; returns its transaction id. */
-  async #sendChunk(fields: ChunkFields, start: number, octets: Buffer, flag: '$' | '+' | '#'): Promise<string> {
+  /** Hands one chunk over when it is its turn; resolves when there is room for more. */
+  async #sendChunk(fields: ChunkFields, outgoing: Outgoing, { octets, last }: BodyChunk): Promise<void> {
+    await this.#connection.inTurn(async () => {
+      if (outgoing.failed !== undefined) return;
+      const { tid, frame } = this.#chunkFrame(fields, outgoing.handedOver + 1, octets, last ? '$' : '+');
+      outgoing.begun = true;
+      outgoing.ended = last;
+      outgoing.handedOver += octets.length;
+      if (fields.failureReport === 'no') {
+        await this.#connection.write(frame);
+        fields.options.onProgress?.(outgoing.handedOver, fields.total);
+        return;
+      }
+      const { answer, written } = this.#connection.expect(tid);
+      this.#onAnswer(fields, outgoing, octets.length, answer);
+      await this.#connection.write(frame);
+      written();
+    });
+  }
+
+  #onAnswer(fields: ChunkFields, outgoing: Outgoing, octets: number, answer: Promise<ResponseFrame>): void {
+    const counts = fields.failureReport === 'yes';
+    if (counts) outgoing.unanswered++;
+    const settle = (error?: MsrpError): void => {
+      if (counts) outgoing.unanswered--;
+      if (error === undefined) outgoing.wake();
+      else if (!outgoing.settled) outgoing.fail(error);
+      else if (error.code === 'E_REFUSED') this.#failLate(fields.messageId, error);
+    };
+    answer.then(
+      (response) => {
+        try {
+          throwUnlessOk(response);
+        } catch (error) {
+          settle(error as MsrpError);
+          return;
+        }
+        outgoing.accepted += octets;
+        settle();
+        if (!outgoing.settled) fields.options.onProgress?.(outgoing.accepted, fields.total);
+      },
+      // Without a response is how `partial` succeeds (core C-070).
+      (error: MsrpError) => settle(!counts && error.code === 'E_TIMEOUT' ? undefined : error),
+    );
+  }
+
+  #chunkFrame(
+    fields: ChunkFields,
+    start: number,
+    octets: Buffer,
+    flag: '$' | '+' | '#',
+  ): { tid: string; frame: Buffer } {
     const { toPath, messageId, total, successReport, failureReport, options } = fields;
     let tid = makeIdent(this.#environment);
     // The end-line must not occur in the body (core C-031).
@@ -181,10 +223,8 @@ export class Sender {
     if (failureReport !== 'yes') headers.push(['Failure-Report', failureReport]);
     headers.push(['Byte-Range', formatByteRange({ start, end, total })]);
     headers.push(...(options.headers ?? []), ['Content-Type', options.contentType]);
-    const head = Buffer.from(`${encodeHead({ tid, method: 'SEND', toPath, fromPath: [this.#uri], headers })}\r\n`);
-    const frame = Buffer.concat([head, octets, Buffer.from(`\r\n${encodeEnd(tid, flag)}`)]);
-    await this.#connection.inTurn(() => this.#connection.write(frame));
-    return tid;
+    const request = { tid, method: 'SEND', toPath, fromPath: [this.#uri], headers };
+    return { tid, frame: encodeRequest(request, octets, flag) };
   }
 
   /** Waits until REPORTs of success cover every octet (core C-064). */
@@ -195,14 +235,24 @@ export class Sender {
       outgoing.wake();
     });
     try {
-      while (!outgoing.confirmed.covers(octets)) {
-        if (outgoing.failed !== undefined) throw failureOf(outgoing);
+      while (!outgoing.reported || !outgoing.confirmed.covers(octets)) {
+        if (outgoing.failed !== undefined) throw outgoing.failed;
         if (late) throw new MsrpError('E_TIMEOUT', 'no REPORT of success');
-        await untilWoken(outgoing);
+        await outgoing.changed();
       }
     } finally {
       cancel();
     }
+  }
+
+  #failLate(messageId: string, error: MsrpError): void {
+    if (this.#sent.delete(messageId)) this.#onFailed(messageId, error);
+  }
+
+  #remember(messageId: string): void {
+    this.#sent.add(messageId);
+    const [oldest] = this.#sent;
+    if (this.#sent.size > MAX_SENT && oldest !== undefined) this.#sent.delete(oldest);
   }
 }
 
@@ -218,65 +268,38 @@ interface ChunkFields {
 /** Smallest chunk but for the last, and largest that need not be interruptible. */
 const MIN_CHUNK_BYTES = 2048;
 const DEFAULT_CHUNK_BYTES = 16384;
+/** A chunk is in memory, and what is answered meanwhile waits for its end (core C-053). */
+const MAX_CHUNK_BYTES = 1_048_576;
 const WINDOW_CHUNKS = 32;
-const MAX_REPORTED_PIECES = 4096;
+/** Messages of which a late failure is still told. */
+const MAX_SENT = 1024;
 const REPORT_TIMEOUT_MS = 60_000;
 const NOTHING = Buffer.alloc(0);
 
-function untilWoken(outgoing: Outgoing): Promise<void> {
-  return new Promise((resolve) => {
-    const before = outgoing.wake;
-    outgoing.wake = () => {
-      before();
-      resolve();
-    };
-  });
+/** Nothing that the caller gives may end a header line and begin another. */
+function checkOptions({ chunkBytes = DEFAULT_CHUNK_BYTES, contentType, messageId, headers = [] }: SendOptions): void {
+  if (!Number.isInteger(chunkBytes) || chunkBytes < MIN_CHUNK_BYTES || chunkBytes > MAX_CHUNK_BYTES)
+    throw new MsrpError('E_ARGUMENT', `chunkBytes must be ${MIN_CHUNK_BYTES} to ${MAX_CHUNK_BYTES}`);
+  if (!isContentType(contentType, false)) throw new MsrpError('E_ARGUMENT', 'contentType is no media type');
+  if (messageId !== undefined && !isMessageId(Buffer.from(messageId), 0, Buffer.byteLength(messageId), true))
+    throw new MsrpError('E_ARGUMENT', 'messageId must be 4 to 32 letters, digits and .-+%=, a letter or digit first');
+  for (const [name, value] of headers) {
+    if (!HEADER_NAME.test(name) || OWN_HEADERS.has(name.toLowerCase()))
+      throw new MsrpError('E_ARGUMENT', `header ${JSON.stringify(name)} cannot be set`);
+    if (!HEADER_VALUE.test(value)) throw new MsrpError('E_ARGUMENT', `the value of header ${name} cannot be sent`);
+  }
 }
 
-async function untilFailed(outgoing: Outgoing): Promise<void> {
-  while (outgoing.failed === undefined) await untilWoken(outgoing);
-}
+const HEADER_NAME = /^[A-Za-z][!#-'*+\-.0-9A-Z^-~]*$/;
+const HEADER_VALUE = /^[\t -~\u0080-\u{10ffff}]*$/u;
+/** Headers of which there is one, and which the sender writes itself, or must not write (core C-021, C-060). */
+const OWN_HEADERS = new Set(
+  'to-path from-path message-id success-report failure-report byte-range status content-type content-transfer-encoding'.split(
+    ' ',
+  ),
+);
 
-function failureOf(outgoing: Outgoing): MsrpError {
-  return outgoing.failed ?? new MsrpError('E_CLOSED');
-}
-
-function throwUnlessOk({ status, comment }: ResponseFrame): void {
+function throwUnlessOk({ status, comment = '' }: ResponseFrame): void {
   if (status >= 200 && status <= 299) return;
-  throw new MsrpError('E_REFUSED', `${status} ${comment ?? ''}`.trim(), { status });
-}
-
-/** Size of a body; undefined when it shows only at the end. */
-function sizeOf(body: SendBody): number | undefined {
-  if (typeof body === 'string') return Buffer.byteLength(body);
-  if (body instanceof Uint8Array) return body.length;
-  return 'file' in body ? statSync(body.file).size : undefined;
-}
-
-/** Cuts a body into chunks; the last one is known as such, and there is always one. */
-async function* chunksOf(body: SendBody, chunkBytes: number): AsyncGenerator<{ octets: Buffer; last: boolean }> {
-  let held: Buffer | undefined;
-  for await (const octets of cut(body, chunkBytes)) {
-    if (held !== undefined) yield { octets: held, last: false };
-    held = octets;
-  }
-  yield { octets: held ?? NOTHING, last: true };
-}
-
-async function* cut(body: SendBody, chunkBytes: number): AsyncGenerator<Buffer> {
-  if (typeof body === 'string' || body instanceof Uint8Array) {
-    const all =
-      typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-    for (let at = 0; at < all.length; at += chunkBytes) yield all.subarray(at, at + chunkBytes);
-    return;
-  }
-  let rest: Buffer = NOTHING;
-  const pieces: AsyncIterable<Uint8Array> = 'file' in body ? createReadStream(body.file) : body;
-  for await (const piece of pieces) {
-    rest = rest.length === 0 ? Buffer.from(piece) : Buffer.concat([rest, piece]);
-    let at = 0;
-    for (; rest.length - at >= chunkBytes; at += chunkBytes) yield rest.subarray(at, at + chunkBytes);
-    rest = rest.subarray(at);
-  }
-  if (rest.length > 0) yield rest;
+  throw new MsrpError('E_REFUSED', `${status} ${escapePeer(comment)}`.trim(), { status });
 }

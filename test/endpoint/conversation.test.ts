@@ -2,66 +2,21 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { MsrpClient } from '../../src/endpoint/client.ts';
-import type { EndpointEnvironment } from '../../src/endpoint/environment.ts';
-import { PLATFORM } from '../../src/endpoint/environment.ts';
 import { FileSink, safeName } from '../../src/endpoint/file-sink.ts';
 import { MsrpListener } from '../../src/endpoint/listener.ts';
 import type { ListenerOptions } from '../../src/endpoint/listener.ts';
 import type { IncomingMessage } from '../../src/endpoint/receiver.ts';
-import { Peer, frame, header, respondTo, within } from '../engine/harness.ts';
-
-/** Time that the test moves; nothing else. */
-class Timers implements EndpointEnvironment {
-  #nowMs = 0;
-  readonly #timers = new Set<{ atMs: number; fire: () => void }>();
-  nowMs(): number {
-    return this.#nowMs;
-  }
-  setTimer(delayMs: number, fire: () => void): () => void {
-    const timer = { atMs: this.#nowMs + delayMs, fire };
-    this.#timers.add(timer);
-    return () => void this.#timers.delete(timer);
-  }
-  random(into: Uint8Array): void {
-    PLATFORM.random(into);
-  }
-  advance(ms: number): void {
-    this.#nowMs += ms;
-    for (const timer of this.#timers) {
-      if (timer.atMs > this.#nowMs) continue;
-      this.#timers.delete(timer);
-      timer.fire();
-    }
-  }
-}
-
-/** A client whose far side the test plays. */
-async function scripted(
-  environment: EndpointEnvironment = PLATFORM,
-): Promise<{ client: MsrpClient; peer: Peer; uri: string; close: () => void }> {
-  const server = createServer({ noDelay: true });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const uri = `msrp://127.0.0.1:${(server.address() as AddressInfo).port}/peer;tcp`;
-  const accepted = once(server, 'connection');
-  const client = await MsrpClient.connect({ peer: uri, environment });
-  const [socket] = (await accepted) as [ConstructorParameters<typeof Peer>[0]];
-  const peer = new Peer(socket);
-  const close = (): void => {
-    peer.destroy();
-    server.close();
-  };
-  return { client, peer, uri, close };
-}
+import { frame, header, respondTo, within } from '../engine/harness.ts';
+import { Timers, dial, scripted } from './scripted.ts';
+import type { Scripted } from './scripted.ts';
 
 describe('sending', () => {
-  let far: Awaited<ReturnType<typeof scripted>>;
+  let far: Scripted;
   let timers: Timers;
   beforeEach(async () => {
     timers = new Timers();
@@ -254,11 +209,7 @@ describe('sending', () => {
 describe('receiving', () => {
   const start = async (options: ListenerOptions = {}) => {
     const listener = await MsrpListener.listen(options);
-    const port = Number(/:(\d+)\//.exec(listener.uri)?.[1]);
-    const { connect } = await import('node:net');
-    const socket = connect({ host: '127.0.0.1', port, noDelay: true });
-    await once(socket, 'connect');
-    const peer = new Peer(socket);
+    const peer = await dial(listener.uri);
     const from = 'msrp://127.0.0.1:9/me;tcp';
     const messages: IncomingMessage[] = [];
     const aborted: string[] = [];
@@ -327,17 +278,17 @@ describe('receiving', () => {
     peer.write(chunk('c1xx', 'mid1', '1-4/9', 'abcX', '+', ask));
     await peer.response(200);
     peer.write(chunk('c2xx', 'mid1', '4-6/9', 'def', '+', ask));
+    await peer.response(200);
     const report = await peer.request('REPORT');
     assert.deepEqual([report.toPath, report.fromPath], [[from], [listener.uri]]);
     assert.deepEqual(
       [header(report, 'Message-ID'), header(report, 'Byte-Range'), header(report, 'Status')],
       ['mid1', '1-9/9', '000 200 OK'],
     );
-    await peer.response(200);
     assert.equal(messages[0]?.text(), 'abcdefghi');
     peer.write(chunk('again', 'mid1', '1-9/9', 'abcdefghi', '$', ask));
-    assert.equal(header(await peer.request('REPORT'), 'Message-ID'), 'mid1');
     await peer.response(200);
+    assert.equal(header(await peer.request('REPORT'), 'Message-ID'), 'mid1');
     assert.equal(messages.length, 1);
     await stop();
   });

@@ -69,6 +69,43 @@ describe('reassembly (core C-083…C-086)', () => {
     assert.equal(assembly.nextMissing, 1);
   });
 
+  it('a message that comes backwards octet by octet is put together all the same', () => {
+    const body = Buffer.from('the quick brown fox jumps over the lazy dog');
+    const assembly = new MessageAssembly({ messageBytes: 1000, pieces: 8 });
+    assembly.endAt(body.length, 1);
+    for (let at = body.length; at >= 1; at--) assert.equal(assembly.add(at, body.subarray(at - 1, at)), true);
+    assert.deepEqual(assembly.body(), body);
+    assert.equal(assembly.bytes, body.length);
+  });
+
+  it('any octets anywhere: what is kept is what was taken, the last of each, within the limits', () => {
+    const writes = fc.array(fc.tuple(fc.integer({ min: 1, max: 120 }), fc.uint8Array({ maxLength: 30 })), {
+      maxLength: 60,
+    });
+    fc.assert(
+      fc.property(writes, fc.integer({ min: 1, max: 10 }), (list, pieces) => {
+        const assembly = new MessageAssembly({ messageBytes: 100, pieces });
+        const model = new Map<number, number>();
+        for (const [start, octets] of list) {
+          if (!assembly.add(start, octets)) continue;
+          assert.ok(octets.length === 0 || start - 1 + octets.length <= 100);
+          for (const [i, octet] of octets.entries()) model.set(start + i, octet);
+        }
+        assert.equal(assembly.bytes, model.size);
+        let next = 1;
+        while (model.has(next)) next++;
+        assert.equal(assembly.nextMissing, next);
+        assembly.endAt(next, 0);
+        assert.equal(assembly.complete, true);
+        assert.deepEqual(
+          [...assembly.body()],
+          Array.from({ length: next - 1 }, (_, i) => model.get(i + 1)),
+        );
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   it('two ends that differ are a contradiction; an empty message is complete at once', () => {
     const assembly = new MessageAssembly(limits);
     assert.equal(assembly.endAt(1, 5), true);
