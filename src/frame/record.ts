@@ -14,7 +14,7 @@
  * HEADERS_START                  HEADERS_END  BODY_START..BODY_END     END
  * ```
  */
-export const RECORD_WORDS = 48;
+export const RECORD_WORDS = 52;
 
 /** Word indices of a record. */
 export const R = {
@@ -70,7 +70,21 @@ export const R = {
   USE_PATH_END: 39,
   /** First byte of the Byte-Range header line (not only its value), to replace it when re-chunking. 0: absent. */
   BYTE_RANGE_LINE: 40,
+  // From here on: what a decoder adds to WHOLE and HEAD (a framer alone leaves zeros). Its ISSUE is the one that comes first
+  // in the order of all checks, structural or not (core D-05).
+  /** Session-id of the first URI of To-Path; both 0 when it has none, or when a path is bad. */
+  SESSION_START: 41,
+  SESSION_END: 42,
+  /** Success-Report and, from bit 8 on, Failure-Report: numbers of `REPORT`, with their defaults; 0 for a bad value. */
+  REPORTS: 43,
+  /** Byte-Range as numbers of two words, the lower 32 bits first; upper word {@link STAR}: `*`. Absent or bad: `1-*`/`*`. */
+  RANGE_START: 44,
+  RANGE_END: 46,
+  RANGE_TOTAL: 48,
 } as const;
+
+/** Upper word of a number that stands for `*`. */
+export const STAR = 0xffffffff;
 
 export const KIND = {
   /** A frame that lies whole in the scanned bytes. */
