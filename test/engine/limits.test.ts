@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
 import type { EngineLimits } from '../../src/engine/engine.ts';
-import { Bench, ENGINES, frame, respondTo, send, within } from './harness.ts';
+import { Bench, ENGINES, frame, header, respondTo, send, within } from './harness.ts';
 
 const bobUri = 'msrp://bob.example:2855/bob;tcp';
 
@@ -72,6 +72,33 @@ for (const { name, make } of ENGINES) {
       await quiet.untilClosed();
       assert.equal((await bench.event('closed')).reason, 'idle');
       await busy.quiet();
+    });
+
+    it('transactions_per_connection stops a sender that waits for answers, and none that does not (Failure-Report partial)', async () => {
+      await start({ transactionsPerConnection: 8 });
+      const alice = await bench.client('alice', { exclusivePeer: false });
+      const bob = await bench.connect();
+      // A receiver that accepts these answers nothing (core C-070), so nothing is owed for them.
+      for (let i = 0; i < 1500; i++) {
+        bob.write(send(`part${i}`, [alice.uri, alice.own], bobUri, 'x', ['Failure-Report: partial']));
+      }
+      let latest;
+      for (let i = 0; i < 1500; i++) latest = await alice.peer.request('SEND');
+      await bob.quiet();
+      assert.equal(bench.engine.stats().transactions, 0);
+      // Of the latest ones, bad news still find their sender.
+      alice.peer.write(respondTo(latest!, 413));
+      assert.equal(header(await bob.request('REPORT'), 'Message-ID'), 'mpart1499');
+      // With Failure-Report yes each is owed an answer.
+      const info = () => bench.engine.connections().find(({ connection }) => connection === bob.connection);
+      for (let i = 0; i < 9; i++) bob.write(send(`full${i}`, [alice.uri, alice.own], bobUri));
+      const owed = [];
+      for (let i = 0; i < 9; i++) owed.push(await alice.peer.request('SEND'));
+      assert.equal(info()?.paused, true);
+      for (const request of owed) alice.peer.write(respondTo(request, 200));
+      for (let i = 0; i < 9; i++) await bob.response(200);
+      await bob.quiet();
+      assert.equal(info()?.paused, false);
     });
 
     it('max_msg_chunks: reads in which a header section must be complete', async () => {

@@ -5,7 +5,7 @@ import { Outbox } from './outbox.ts';
 import type { Route } from './route.ts';
 import type { SendStream } from './send-stream.ts';
 import type { Session } from './session.ts';
-import type { Transaction } from './transaction.ts';
+import { TransactionList } from './transaction.ts';
 import type { Transport } from './transport.ts';
 
 /**
@@ -51,9 +51,9 @@ export class Connection {
 
   /** Sessions whose client is behind this connection. */
   readonly sessions = new Set<Session>();
-  oldestTransaction: Transaction | undefined;
-  newestTransaction: Transaction | undefined;
-  transactions = 0;
+  /** Requests that it owes an answer to, and SENDs that it only answers to refuse (Failure-Report `partial`). */
+  readonly awaited = new TransactionList();
+  readonly unanswered = new TransactionList();
   /** Requests with the control plane that are not answered yet. */
   requests = 0;
 

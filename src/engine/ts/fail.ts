@@ -2,7 +2,7 @@ import type { Connection } from './connection.ts';
 import { releaseIfDrained } from './flow.ts';
 import type { Plane } from './plane.ts';
 import { report, respond, toOther } from './reply.ts';
-import type { Transaction } from './transaction.ts';
+import type { Transaction, TransactionList } from './transaction.ts';
 
 /**
  * A forwarded request has failed: the next hop refused it, was silent, or has gone (relay R-062, R-073). A SEND gets a failure
@@ -20,7 +20,8 @@ export function failTransaction(plane: Plane, transaction: Transaction, status: 
 
 /** Everything that a connection owes an answer to fails: it has closed, or never opened. */
 export function failAll(plane: Plane, target: Connection, status: number): void {
-  while (target.oldestTransaction !== undefined) failTransaction(plane, target.oldestTransaction, status);
+  for (const list of [target.awaited, target.unanswered])
+    while (list.oldest !== undefined) failTransaction(plane, list.oldest, status);
 }
 
 /**
@@ -28,8 +29,13 @@ export function failAll(plane: Plane, target: Connection, status: number): void 
  * an AUTH is answered 408 and the rest forgotten (relay section 6.1, D-44).
  */
 export function expireTransactions(plane: Plane, target: Connection): void {
+  expireList(plane, target, target.awaited);
+  expireList(plane, target, target.unanswered);
+}
+
+function expireList(plane: Plane, target: Connection, list: TransactionList): void {
   let transaction: Transaction | undefined;
-  while ((transaction = target.oldestTransaction) !== undefined && transaction.deadlineMs <= plane.nowMs) {
+  while ((transaction = list.oldest) !== undefined && transaction.deadlineMs <= plane.nowMs) {
     if (target.state === 'open' && transaction.queuedUpTo > target.bytesOut) {
       // The time runs from the last octet that went out (core C-071), and this one still waits.
       plane.transactions.postpone(transaction, plane.nowMs + plane.limits.transactionMs);

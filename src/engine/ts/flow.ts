@@ -9,7 +9,7 @@ export function holdIfFull(plane: Plane, source: Connection, target: Connection)
   const { outboxBytes, transactionsPerConnection } = plane.limits;
   if (
     (outboxBytes === 0 || target.outbox.bytes <= outboxBytes) &&
-    (transactionsPerConnection === 0 || target.transactions <= transactionsPerConnection)
+    (transactionsPerConnection === 0 || target.awaited.count <= transactionsPerConnection)
   ) {
     return;
   }
@@ -24,7 +24,7 @@ export function releaseIfDrained(plane: Plane, target: Connection): void {
   if (target.fullSinceMs < 0) return;
   const { outboxBytes, transactionsPerConnection } = plane.limits;
   if (outboxBytes !== 0 && target.outbox.bytes > outboxBytes / 2) return;
-  if (transactionsPerConnection !== 0 && target.transactions > transactionsPerConnection / 2) return;
+  if (transactionsPerConnection !== 0 && target.awaited.count > transactionsPerConnection / 2) return;
   releaseWaiters(target);
 }
 

@@ -16,7 +16,7 @@ export function connectionInfo(connection: Connection): ConnectionInfo {
     openedAtMs: connection.openedAtMs,
     queuedBytes: connection.outbox.bytes,
     sessions: connection.sessions.size,
-    transactions: connection.transactions,
+    transactions: connection.awaited.count,
     paused: connection.pauses > 0,
     bytesIn: connection.bytesIn,
     bytesOut: connection.bytesOut,

@@ -10,7 +10,8 @@ export function merge(plane: Plane, hop: Connection, into: Connection): void {
   hop.outgoing?.interrupt();
   into.outgoing?.interrupt();
   into.outbox.appendAll(hop.outbox);
-  while (hop.oldestTransaction !== undefined) plane.transactions.move(hop.oldestTransaction, into);
+  for (const list of [hop.awaited, hop.unanswered])
+    while (list.oldest !== undefined) plane.transactions.move(list.oldest, into);
   for (const source of hop.waiters) {
     // Each waits once for each full connection.
     if (into.waiters.has(source)) source.pauses--;

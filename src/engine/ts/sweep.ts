@@ -55,7 +55,7 @@ function checkProgress(plane: Plane, connection: Connection): void {
 
 function checkConnection(plane: Plane, connection: Connection): void {
   const { nowMs, limits } = plane;
-  if (connection.oldestTransaction !== undefined) expireTransactions(plane, connection);
+  expireTransactions(plane, connection);
   shedIfStuck(plane, connection, STUCK_MS);
   const quietMs = nowMs - connection.lastActiveMs;
   if (connection.state === 'closing') {

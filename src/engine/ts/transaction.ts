@@ -29,7 +29,7 @@ export class Transaction {
   deadlineMs = 0;
   /** What the target had been given when this request was complete: it is out when the target has sent that much. */
   queuedUpTo = 0;
-  /** Neighbours in the list of the target, oldest first. */
+  /** Neighbours in their list of the target, oldest first. */
   older: Transaction | undefined;
   newer: Transaction | undefined;
 
@@ -38,8 +38,16 @@ export class Transaction {
   }
 }
 
-/** All transactions, by slot; and for each target the list of those that it owes an answer to, oldest first. */
+/** Transactions of one target, oldest first. */
+export class TransactionList {
+  oldest: Transaction | undefined;
+  newest: Transaction | undefined;
+  count = 0;
+}
+
+/** All transactions, by slot; each live one is in a list of its target. */
 export class TransactionTable {
+  /** Those that an answer is owed to. */
   count = 0;
   readonly #slots: Transaction[] = [new Transaction(0)];
   readonly #free: Transaction[] = [];
@@ -69,17 +77,18 @@ export class TransactionTable {
     for (let i = 0; i < FORWARD_TID_LENGTH; i++) ids[own + i] = into[at + i] as number;
   }
 
-  /** Appends the transaction to the list of its target, which from now on owes an answer. */
+  /** Appends the transaction to its list of the target: from now on a response finds it. */
   open(transaction: Transaction): void {
-    const target = transaction.target;
+    const list = listOf(transaction);
     transaction.busy = true;
     transaction.newer = undefined;
-    transaction.older = target.newestTransaction;
-    if (target.newestTransaction === undefined) target.oldestTransaction = transaction;
-    else target.newestTransaction.newer = transaction;
-    target.newestTransaction = transaction;
-    target.transactions++;
-    this.count++;
+    transaction.older = list.newest;
+    if (list.newest === undefined) list.oldest = transaction;
+    else list.newest.newer = transaction;
+    list.newest = transaction;
+    list.count++;
+    if (list === transaction.target.awaited) this.count++;
+    else if (list.count > UNANSWERED_PER_TARGET) this.close(list.oldest as Transaction);
   }
 
   /** The live transaction of an id that came in on `connection`; a response on another one is not believed (relay D-45). */
@@ -99,7 +108,6 @@ export class TransactionTable {
     this.#unlink(transaction);
     transaction.busy = false;
     this.#free.push(transaction);
-    this.count--;
   }
 
   /** Gives back a transaction that was taken and never opened. */
@@ -110,7 +118,6 @@ export class TransactionTable {
   /** Moves a transaction to the list of another target. */
   move(transaction: Transaction, target: Connection): void {
     this.#unlink(transaction);
-    this.count--;
     transaction.target = target;
     transaction.queuedUpTo = target.queuedTotal;
     this.open(transaction);
@@ -119,18 +126,27 @@ export class TransactionTable {
   /** Puts a transaction behind all others of its target, to be looked at again at `deadlineMs`. */
   postpone(transaction: Transaction, deadlineMs: number): void {
     this.#unlink(transaction);
-    this.count--;
     transaction.deadlineMs = deadlineMs;
     this.open(transaction);
   }
 
   #unlink(transaction: Transaction): void {
     const { target, older, newer } = transaction;
-    if (older === undefined) target.oldestTransaction = newer;
+    const list = listOf(transaction);
+    if (older === undefined) list.oldest = newer;
     else older.newer = newer;
-    if (newer === undefined) target.newestTransaction = older;
+    if (newer === undefined) list.newest = older;
     else newer.older = older;
     transaction.older = transaction.newer = undefined;
-    target.transactions--;
+    list.count--;
+    if (list === target.awaited) this.count--;
   }
 }
+
+/** A SEND that only bad news come back for is owed nothing: its sender goes on, whether or not anything comes. */
+function listOf({ target, isSend, timed }: Transaction): TransactionList {
+  return isSend && !timed ? target.unanswered : target.awaited;
+}
+
+/** SENDs with Failure-Report `partial` of which a late refusal is still told: the latest of each target. */
+const UNANSWERED_PER_TARGET = 1024;
