@@ -157,3 +157,19 @@ pub mod method {
     /// NICKNAME (RFC 7701).
     pub const NICKNAME: u32 = 4;
 }
+
+/// An offset as a word. INVARIANT: a framer looks at no byte beyond the 32 bits.
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "see the invariant")]
+pub(crate) const fn offset(offset: usize) -> u32 {
+    offset as u32
+}
+
+/// Writes a pair of offsets.
+#[inline]
+pub(crate) fn put(record: &mut Record, word: usize, start: usize, end: usize) {
+    if let Some([first, second, ..]) = record.get_mut(word..) {
+        *first = offset(start);
+        *second = offset(end);
+    }
+}
