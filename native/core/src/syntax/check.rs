@@ -26,27 +26,30 @@ impl Checker {
     /// Checks the frame (or head) of a record, and fills the words that a framer leaves.
     pub(crate) fn check(&mut self, bytes: &[u8], record: &mut Record) {
         let bits = record[word::BITS];
-        write_range(record, None);
-        // Who may be answered depends on these even when the rest is wrong.
-        record[word::REPORTS] = reports(bytes, record);
-        let mut paths = None;
-        if bits & (bit::NEW_PATHS | bit::SAME_PATHS) != 0 {
-            paths = self.paths(bits, bytes, record);
-            if let Some(PathStart { session: [start, end] }) = paths
-                && end != 0
-            {
-                record[word::SESSION_START] = record[word::TO_START] + start;
-                record[word::SESSION_END] = record[word::TO_START] + end;
-            }
+        let mut bad = FirstBad(u32::MAX);
+        // Who may be answered, and what, depends on these even when the rest is wrong.
+        record[word::REPORTS] = reports(bytes, record, &mut bad);
+        let mut range = None;
+        bad.unless(bytes, record, word::BYTE_RANGE_START, |value| {
+            range = ByteRange::parse(value);
+            range.is_some()
+        });
+        write_range(record, range.unwrap_or(ByteRange::ANY));
+        // Paths that are not in their place are no measure for the frames that follow.
+        let in_place = bits & (bit::NEW_PATHS | bit::SAME_PATHS) != 0;
+        let paths = if in_place { self.paths(bits, bytes, record) } else { None };
+        if let Some(PathStart { session: [start, end] }) = paths
+            && end != 0
+        {
+            record[word::SESSION_START] = record[word::TO_START] + start;
+            record[word::SESSION_END] = record[word::TO_START] + end;
         }
         if record[word::ISSUE] != 0 {
             return;
         }
-        let checked = if paths.is_none() { Err(FrameError::Uri) } else { self.values(bytes, record) };
-        match checked.and_then(|range| self.content(bits, record).map(|()| range)) {
-            Ok(None) => {}
-            Ok(range) => write_range(record, range),
-            Err(error) => record[word::ISSUE] = u32::from(error.code()),
+        let checked = if paths.is_none() { Err(FrameError::Uri) } else { self.values(bytes, record, bad) };
+        if let Err(error) = checked.and_then(|()| self.content(bits, record)) {
+            record[word::ISSUE] = u32::from(error.code());
         }
     }
 
@@ -70,22 +73,9 @@ impl Checker {
     }
 
     /// Header values. The only one that is no `E_HEADER_VALUE` is Use-Path, so order matters for that one alone.
-    fn values(&self, bytes: &[u8], record: &Record) -> Result<Option<ByteRange>, FrameError> {
-        let mut bad = FirstBad(u32::MAX);
+    fn values(&self, bytes: &[u8], record: &Record, mut bad: FirstBad) -> Result<(), FrameError> {
         let strict = self.options.strict;
         bad.unless(bytes, record, word::MESSAGE_ID_START, |value| is_message_id(value, strict));
-        let reports = record[word::REPORTS];
-        if matches!(reports & 0xff, 0 | report::PARTIAL) {
-            bad.at(record[word::SUCCESS_REPORT_START]);
-        }
-        if reports >> 8 == 0 {
-            bad.at(record[word::FAILURE_REPORT_START]);
-        }
-        let mut range = None;
-        bad.unless(bytes, record, word::BYTE_RANGE_START, |value| {
-            range = ByteRange::parse(value);
-            range.is_some()
-        });
         bad.unless(bytes, record, word::CONTENT_TYPE_START, |value| is_content_type(value, strict));
         bad.unless(bytes, record, word::STATUS_START, |value| Status::parse(value).is_some());
         for expires in [word::EXPIRES_START, word::MIN_EXPIRES_START, word::MAX_EXPIRES_START] {
@@ -95,7 +85,7 @@ impl Checker {
         if end != 0 && start < bad.0 && self.path(value(bytes, start, end)).is_none() {
             return Err(FrameError::Uri);
         }
-        if bad.0 == u32::MAX { Ok(range) } else { Err(FrameError::HeaderValue) }
+        if bad.0 == u32::MAX { Ok(()) } else { Err(FrameError::HeaderValue) }
     }
 
     /// Whether there is a body decides whether there may be a Content-Type (core C-016, C-017, D-03 d and e).
@@ -111,14 +101,10 @@ impl Checker {
     }
 }
 
-/// Offset of the first bad value.
+/// Offset of the first bad value; `u32::MAX` for none.
 struct FirstBad(u32);
 
 impl FirstBad {
-    fn at(&mut self, offset: u32) {
-        self.0 = self.0.min(offset);
-    }
-
     /// Notes the value of the pair at `start`, if there is one, unless it is good.
     #[inline]
     fn unless(&mut self, bytes: &[u8], record: &Record, start: usize, good: impl FnOnce(&[u8]) -> bool) {
@@ -126,23 +112,29 @@ impl FirstBad {
             && end != 0
             && !good(value(bytes, start, end))
         {
-            self.at(start);
+            self.0 = self.0.min(start);
         }
     }
 }
 
 /// Success-Report and Failure-Report with their defaults (RFC 4975 section 7.1.1, core C-042).
-fn reports(bytes: &[u8], record: &Record) -> u32 {
-    let read = |start, end, default| if end == 0 { default } else { report_value(value(bytes, start, end)) };
-    let success = read(record[word::SUCCESS_REPORT_START], record[word::SUCCESS_REPORT_END], report::NO);
-    let failure = read(record[word::FAILURE_REPORT_START], record[word::FAILURE_REPORT_END], report::YES);
+fn reports(bytes: &[u8], record: &Record, bad: &mut FirstBad) -> u32 {
+    let (mut success, mut failure) = (report::NO, report::YES);
+    bad.unless(bytes, record, word::SUCCESS_REPORT_START, |value| {
+        // Only failures are reported in part.
+        success = Some(report_value(value)).filter(|&value| value != report::PARTIAL).unwrap_or(0);
+        success != 0
+    });
+    bad.unless(bytes, record, word::FAILURE_REPORT_START, |value| {
+        failure = report_value(value);
+        failure != 0
+    });
     success | failure << 8
 }
 
-fn write_range(record: &mut Record, range: Option<ByteRange>) {
-    let range = range.unwrap_or(ByteRange { start: 1, end: None, total: None });
-    let ends = [range.end, range.total].map(|number| number.map_or([0, STAR], halves));
-    let numbers = [halves(range.start), ends[0], ends[1]];
+fn write_range(record: &mut Record, range: ByteRange) {
+    let [end, total] = [range.end, range.total].map(|number| number.map_or([0, STAR], halves));
+    let numbers = [halves(range.start), end, total];
     for (words, halves) in record.get_mut(word::RANGE_START..).unwrap_or_default().chunks_exact_mut(2).zip(numbers) {
         words.copy_from_slice(&halves);
     }
