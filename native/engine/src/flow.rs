@@ -1,0 +1,111 @@
+//! Back-pressure (architecture invariant I2): a connection whose outbox or transaction list is full is not fed any more. Those
+//! that feed it are not read from, until it is down to half.
+
+use crate::plane::Plane;
+use crate::table::Key;
+
+/// Stops the reading of `source` while `target` is full.
+#[inline]
+pub fn hold_if_full(plane: &mut Plane, source: Key, target: Key) {
+    let limits = &plane.limits;
+    let (outbox_bytes, transactions) = (limits.outbox_bytes, limits.transactions_per_connection);
+    let now_ms = plane.now_ms;
+    let Some(connection) = plane.connections.get_mut(target) else { return };
+    let full = outbox_bytes != 0 && connection.outbox.len() > outbox_bytes
+        || transactions != 0 && connection.awaited.count > transactions
+        || connection.full_elsewhere;
+    if !full {
+        return;
+    }
+    connection.full_since_ms.get_or_insert(now_ms);
+    if connection.waiters.contains(&source) {
+        return;
+    }
+    connection.waiters.push(source);
+    pause(plane, source);
+}
+
+/// Lets the sources of a connection go on once it is down to half of its limits.
+#[inline]
+pub fn release_if_drained(plane: &mut Plane, target: Key) {
+    let Some(connection) = plane.connections.get(target) else { return };
+    if connection.full_since_ms.is_none() {
+        return;
+    }
+    let limits = &plane.limits;
+    let full = limits.outbox_bytes != 0 && connection.outbox.len() > limits.outbox_bytes / 2
+        || limits.transactions_per_connection != 0
+            && connection.awaited.count > limits.transactions_per_connection / 2
+        || connection.full_elsewhere;
+    if !full {
+        release_waiters(plane, target);
+    }
+}
+
+/// Lets the sources of a connection go on whatever it holds: it has closed, or its frames fail from now on.
+pub fn release_waiters(plane: &mut Plane, target: Key) {
+    let Some(connection) = plane.connections.get_mut(target) else { return };
+    connection.full_since_ms = None;
+    connection.shedding = false;
+    for source in std::mem::take(&mut connection.waiters) {
+        resume(plane, source);
+    }
+}
+
+/// Stops reading of a connection, for one more cause.
+pub fn pause(plane: &mut Plane, key: Key) {
+    let Some(connection) = plane.connections.get_mut(key) else { return };
+    connection.pauses += 1;
+    if connection.pauses > 1 {
+        return;
+    }
+    plane.counters.pauses += 1;
+    if connection.is_remote() {
+        plane.tell_owner(key, crate::remote::Note::Pause);
+    }
+}
+
+/// Takes one cause away.
+pub fn resume(plane: &mut Plane, key: Key) {
+    let Some(connection) = plane.connections.get_mut(key) else { return };
+    connection.pauses = connection.pauses.saturating_sub(1);
+    if connection.pauses > 0 {
+        return;
+    }
+    if connection.is_remote() {
+        plane.tell_owner(key, crate::remote::Note::Resume);
+    } else {
+        plane.read_later(key);
+    }
+}
+
+/// A target has been full for too long: what is meant for it fails from now on until it has drained, so that a source which
+/// carries other sessions too can go on with these (relay R-085). A source with that one route just waits.
+pub fn shed_if_stuck(plane: &mut Plane, target: Key) {
+    let now_ms = plane.now_ms;
+    let Some(connection) = plane.connections.get(target) else { return };
+    if connection.shedding || connection.full_since_ms.is_none_or(|since| now_ms - since < STUCK_MS) {
+        return;
+    }
+    let freed: Vec<Key> = connection
+        .waiters
+        .iter()
+        .copied()
+        .filter(|&source| {
+            source != target && plane.connections.get(source).is_some_and(|source| source.routes.len() > 1)
+        })
+        .collect();
+    if freed.is_empty() {
+        return;
+    }
+    if let Some(connection) = plane.connections.get_mut(target) {
+        connection.shedding = true;
+        connection.waiters.retain(|source| !freed.contains(source));
+    }
+    for source in freed {
+        resume(plane, source);
+    }
+}
+
+/// Full for this long, a target is given up by sources that carry other sessions too (relay R-085).
+const STUCK_MS: u64 = 30_000;

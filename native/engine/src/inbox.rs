@@ -1,0 +1,197 @@
+//! What threads say to a worker, and what all workers share.
+
+use crate::contract::{Answer, Authority, ConnectSpec, ConnectionId, ConnectionInfo, ListenerId, RequestId};
+use crate::contract::{CloseReason, Limits, SessionCloseReason, SessionId, SessionInfo, SessionSpec, Stats};
+use crate::remote::Message;
+use ahash::AHashMap;
+use mio::Waker;
+use msrp_core::syntax::uri::Uri;
+use std::mem;
+use std::net::{IpAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+/// A command to one worker.
+pub enum Command {
+    Listen { listener: ListenerId, socket: TcpListener },
+    Unlisten(ListenerId),
+    SetAuthorities(Arc<Vec<Authority>>),
+    SetLimits(Box<Limits>),
+    OpenSession { session: SessionId, spec: Box<SessionSpec> },
+    ExtendSession { session: SessionId, expires_at_ms: f64 },
+    CloseSession { session: SessionId, reason: SessionCloseReason },
+    Answer { request: RequestId, answer: Box<Answer> },
+    ConnectHop { hop: ConnectionId, spec: Box<ConnectSpec> },
+    RefuseHop { hop: ConnectionId, status: u16 },
+    Identify { connection: ConnectionId, relay: String },
+    CloseConnection { connection: ConnectionId, reason: CloseReason },
+    /// The clock has moved, of an engine whose time is passed in.
+    Tick(u64),
+    Drain,
+    Query(Query),
+    /// From another worker.
+    Other(Message),
+    /// Everything at once; the worker ends.
+    Stop,
+}
+
+/// A question that is answered at once, behind all commands before it.
+pub enum Query {
+    Connections(SyncSender<Vec<ConnectionInfo>>),
+    Sessions(SyncSender<Vec<SessionInfo>>),
+    Stats(SyncSender<Stats>),
+}
+
+/// Commands for one worker.
+pub struct Inbox {
+    commands: Mutex<Vec<Command>>,
+    /// Bytes of frames in it.
+    bytes: AtomicUsize,
+    /// The worker was woken, and has not looked yet.
+    woken: AtomicBool,
+    /// Somebody does not read because this inbox is full.
+    awaited: AtomicBool,
+    waker: Waker,
+}
+
+/// Frames that may wait in an inbox, in bytes; whoever feeds it stops reading above, until it is down to half.
+pub const INBOX_BYTES: usize = 1 << 20;
+
+impl Inbox {
+    pub fn new(waker: Waker) -> Self {
+        Self {
+            commands: Mutex::new(Vec::new()),
+            bytes: AtomicUsize::new(0),
+            woken: AtomicBool::new(false),
+            awaited: AtomicBool::new(false),
+            waker,
+        }
+    }
+
+    /// Puts commands in, in order, with one wake.
+    pub fn put(&self, commands: &mut Vec<Command>, bytes: usize) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        lock(&self.commands).append(commands);
+        self.wake();
+    }
+
+    /// Makes the worker look.
+    pub fn wake(&self) {
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            // Fails only when the poller is gone, and the worker with it.
+            let _ = self.waker.wake();
+        }
+    }
+
+    /// Takes everything out into `into`. True when somebody waits for room.
+    pub fn take(&self, into: &mut Vec<Command>) -> bool {
+        self.woken.store(false, Ordering::Release);
+        mem::swap(&mut *lock(&self.commands), into);
+        self.bytes.store(0, Ordering::Relaxed);
+        self.awaited.swap(false, Ordering::AcqRel)
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) > INBOX_BYTES
+    }
+
+    /// Asks to be woken when there is room.
+    pub fn await_room(&self) {
+        self.awaited.store(true, Ordering::Release);
+    }
+}
+
+/// What the workers share.
+pub struct Shared {
+    inboxes: Vec<Inbox>,
+    /// The worker of each session, by the random part of its URI; unused with one worker.
+    directory: RwLock<AHashMap<Box<[u8]>, usize>>,
+    connections: AtomicUsize,
+    per_ip: Mutex<AHashMap<IpAddr, usize>>,
+}
+
+impl Shared {
+    pub fn new(inboxes: Vec<Inbox>) -> Self {
+        Self {
+            inboxes,
+            directory: RwLock::default(),
+            connections: AtomicUsize::new(0),
+            per_ip: Mutex::default(),
+        }
+    }
+
+    pub fn workers(&self) -> usize {
+        self.inboxes.len()
+    }
+
+    pub fn inbox(&self, worker: usize) -> &Inbox {
+        &self.inboxes[worker]
+    }
+
+    pub fn inboxes(&self) -> &[Inbox] {
+        &self.inboxes
+    }
+
+    /// Why a peer is not admitted; none admits it, and counts it for its address.
+    pub fn admit(&self, address: IpAddr, limits: &Limits) -> Option<CloseReason> {
+        let connections = self.connections.load(Ordering::Relaxed);
+        if limits.max_connections != 0 && connections >= limits.max_connections {
+            return Some(CloseReason::MaxConnections);
+        }
+        let mut per_ip = lock(&self.per_ip);
+        let same = per_ip.entry(address).or_insert(0);
+        if limits.max_connections_per_ip != 0 && *same >= limits.max_connections_per_ip {
+            return Some(CloseReason::MaxConnectionsPerIp);
+        }
+        *same += 1;
+        None
+    }
+
+    /// Counts a connection.
+    pub fn enter(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection has gone; `address`: of an accepted one.
+    pub fn leave(&self, address: Option<IpAddr>) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+        let Some(address) = address else { return };
+        let mut per_ip = lock(&self.per_ip);
+        if let Some(same) = per_ip.get_mut(&address) {
+            *same -= 1;
+            if *same == 0 {
+                per_ip.remove(&address);
+            }
+        }
+    }
+
+    /// Enters the worker of a session.
+    pub fn note_session(&self, uri: &[u8], worker: usize) {
+        if self.workers() == 1 {
+            return;
+        }
+        if let Some(secret) = Uri::parse(uri).and_then(|uri| uri.session_id) {
+            self.directory.write().unwrap_or_else(PoisonError::into_inner).insert(secret.into(), worker);
+        }
+    }
+
+    pub fn forget_session(&self, uri: &[u8]) {
+        if self.workers() == 1 {
+            return;
+        }
+        if let Some(secret) = Uri::parse(uri).and_then(|uri| uri.session_id) {
+            self.directory.write().unwrap_or_else(PoisonError::into_inner).remove(secret);
+        }
+    }
+
+    /// The worker of the session with that random part.
+    pub fn worker_of_session(&self, secret: &[u8]) -> Option<usize> {
+        self.directory.read().unwrap_or_else(PoisonError::into_inner).get(secret).copied()
+    }
+}
+
+/// A lock that a panic elsewhere has not made useless: what it guards is whole between two calls.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

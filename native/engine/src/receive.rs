@@ -1,0 +1,274 @@
+//! Bytes that have come in: framed, and every frame dealt with. What is incomplete is kept for the next time.
+
+use crate::close::{close_connection, destroy};
+use crate::connection::{Link, State};
+use crate::contract::CloseReason;
+use crate::counters::RESPONSE_KIND;
+use crate::errno;
+use crate::forward::{closes_misdirected, learn_peer, on_request, route_of};
+use crate::frame::Frame;
+use crate::plane::Plane;
+use crate::remote::LINK;
+use crate::response::on_response;
+use crate::route::{Route, Verdict};
+use crate::send_stream;
+use crate::table::Key;
+use msrp_core::error::FrameError;
+use msrp_core::frame::record::{RECORD_WORDS, bit, kind, method, word};
+use std::io::{ErrorKind, Read};
+use std::mem;
+use std::rc::Rc;
+
+/// Where all connections of a worker are read into, one after the other.
+///
+/// ```text
+/// [ incomplete frame of before | what is read now ................ ]
+///   at most PREFIX_BYTES         read_bytes
+/// ```
+pub struct ReadBuffer {
+    bytes: Vec<u8>,
+    records: Vec<u32>,
+}
+
+/// What was incomplete is copied in front of what is read now, up to this size; a longer one grows in memory of its own.
+const PREFIX_BYTES: usize = 16_384;
+const RECORDS_PER_SCAN: usize = 128;
+/// Bytes of one read: as many as may come on top of a full outbox.
+const MIN_READ_BYTES: usize = 16_384;
+const MAX_READ_BYTES: usize = 262_144;
+/// An incomplete frame of a quiet connection holds no more memory than it needs above this.
+const SMALL_REST_BYTES: usize = 1024;
+
+impl ReadBuffer {
+    pub fn new() -> Self {
+        Self { bytes: vec![0; PREFIX_BYTES + MAX_READ_BYTES], records: vec![0; RECORDS_PER_SCAN * RECORD_WORDS] }
+    }
+}
+
+/// Reads once from a connection. True when there may be more.
+pub fn on_readable(plane: &mut Plane, key: Key, buffer: &mut ReadBuffer) -> bool {
+    let read_bytes = match plane.limits.outbox_bytes {
+        0 => MAX_READ_BYTES,
+        bytes => bytes.clamp(MIN_READ_BYTES, MAX_READ_BYTES),
+    };
+    let Some(connection) = plane.connections.get_mut(key) else { return false };
+    if connection.pauses > 0 && connection.state == State::Open {
+        return false;
+    }
+    if !connection.unhandled.is_empty() {
+        let bytes = mem::take(&mut connection.unhandled);
+        let done = scan_all(plane, key, &bytes, &mut buffer.records);
+        keep_rest(plane, key, bytes.get(done..).unwrap_or_default());
+        return true;
+    }
+    let Link::Tcp(stream) = &mut connection.link else { return false };
+    let kept = connection.rest.len();
+    let prefix = if kept <= PREFIX_BYTES { kept } else { 0 };
+    let room = &mut buffer.bytes[prefix..prefix + read_bytes];
+    let count = match stream.read(room) {
+        Ok(0) => {
+            connection.readable = false;
+            if connection.state == State::Open {
+                close_connection(plane, key, CloseReason::PeerClosed, None);
+            } else {
+                destroy(plane, key);
+            }
+            return false;
+        }
+        Ok(count) => count,
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            connection.readable = false;
+            return false;
+        }
+        Err(error) if error.kind() == ErrorKind::Interrupted => return true,
+        Err(error) => {
+            connection.readable = false;
+            if connection.state == State::Open {
+                close_connection(plane, key, CloseReason::PeerReset, Some(errno::name(&error)));
+            } else {
+                destroy(plane, key);
+            }
+            return false;
+        }
+    };
+    // A short read has emptied the socket; but for an end that came with it, the poller tells of what follows.
+    let more = count == read_bytes || connection.read_closed;
+    connection.readable = more;
+    if connection.state != State::Open {
+        return more;
+    }
+    let now_ms = plane.now_ms;
+    plane.counters.bytes_in += count as u64;
+    connection.bytes_in += count as u64;
+    connection.last_active_ms = now_ms;
+    if prefix == kept {
+        buffer.bytes[..prefix].copy_from_slice(&connection.rest);
+        connection.rest.clear();
+        let ReadBuffer { bytes, records } = buffer;
+        let bytes = &bytes[..prefix + count];
+        let done = scan_all(plane, key, bytes, records);
+        keep_rest(plane, key, bytes.get(done..).unwrap_or_default());
+    } else {
+        let mut rest = mem::take(&mut connection.rest);
+        rest.extend_from_slice(&buffer.bytes[..count]);
+        let done = scan_all(plane, key, &rest, &mut buffer.records);
+        if let Some(connection) = plane.connections.get_mut(key).filter(|connection| connection.state == State::Open) {
+            rest.drain(..done);
+            connection.rest = rest;
+        }
+    }
+    more
+}
+
+fn keep_rest(plane: &mut Plane, key: Key, rest: &[u8]) {
+    let Some(connection) = plane.connections.get_mut(key) else { return };
+    if connection.state != State::Open {
+        return;
+    }
+    if rest.is_empty() && connection.rest.capacity() > SMALL_REST_BYTES {
+        connection.rest = Vec::new();
+    }
+    connection.rest.extend_from_slice(rest);
+}
+
+fn is_alive(plane: &Plane, key: Key) -> bool {
+    plane.connections.get(key).is_some_and(|connection| connection.state == State::Open)
+}
+
+/// Frames and handles all bytes; returns up to where they are done with.
+fn scan_all(plane: &mut Plane, key: Key, bytes: &[u8], records: &mut [u32]) -> usize {
+    let mut from = 0;
+    loop {
+        let Some(connection) = plane.connections.get_mut(key) else { return bytes.len() };
+        let count = connection.decoder.scan(bytes, from, bytes.len(), records);
+        let consumed = connection.decoder.consumed();
+        for base in (0..count * RECORD_WORDS).step_by(RECORD_WORDS) {
+            if let Some(frame) = Frame::at(bytes, records, base) {
+                if let Some(worker) = plane.should_move(key, frame) {
+                    plane.move_away(key, worker, &bytes[frame.word(word::START)..]);
+                    return bytes.len();
+                }
+                if plane.connections.get(key).is_some_and(|connection| connection.id == LINK) {
+                    on_record(plane, key, frame);
+                } else {
+                    plane.on_frame(key, frame);
+                }
+            }
+            if !is_alive(plane, key) {
+                return bytes.len();
+            }
+        }
+        let progress = consumed > from;
+        from = consumed;
+        if from == bytes.len() || count == 0 || !progress {
+            break;
+        }
+    }
+    let limit = plane.limits.max_msg_chunks;
+    let Some(connection) = plane.connections.get_mut(key) else { return bytes.len() };
+    if connection.decoder.pending() {
+        connection.reads += 1;
+        if limit != 0 && connection.reads >= limit {
+            close_connection(plane, key, CloseReason::MaxMsgChunks, None);
+        }
+    } else {
+        connection.reads = 0;
+    }
+    from
+}
+
+/// Bytes of a connection that has no socket: those of a link between two workers.
+pub fn on_linked(plane: &mut Plane, key: Key, bytes: &[u8]) {
+    let Some(connection) = plane.connections.get_mut(key) else { return };
+    let mut all = mem::take(&mut connection.rest);
+    all.extend_from_slice(bytes);
+    let mut records = vec![0; RECORDS_PER_SCAN * RECORD_WORDS];
+    let done = scan_all(plane, key, &all, &mut records);
+    keep_rest(plane, key, all.get(done..).unwrap_or_default());
+}
+
+/// One record of a connection, its own or that of a stand-in.
+pub fn on_record(plane: &mut Plane, key: Key, frame: Frame<'_>) {
+    let issue = frame.record[word::ISSUE];
+    match frame.record[word::KIND] {
+        kind::WHOLE => {
+            if let Some(connection) = plane.connections.get_mut(key) {
+                connection.reads = 0;
+            }
+            if issue != 0 {
+                plane.counters.reject(issue);
+            }
+            if frame.is_response() {
+                plane.counters.frames_in[RESPONSE_KIND] += 1;
+                on_response(plane, key, frame, issue);
+            } else {
+                plane.counters.frames_in[frame.method() as usize] += 1;
+                on_request(plane, key, frame, issue);
+            }
+        }
+        kind::HEAD => {
+            if let Some(connection) = plane.connections.get_mut(key) {
+                connection.reads = 0;
+            }
+            plane.counters.frames_in[method::SEND as usize] += 1;
+            begin_stream(plane, key, frame, issue);
+        }
+        kind::BODY | kind::END => {
+            let Some(stream) = plane.connections.get(key).and_then(|connection| connection.incoming_stream) else {
+                return;
+            };
+            send_stream::push(plane, stream, frame.body(), frame.has(bit::DASHES));
+            if frame.record[word::KIND] == kind::END {
+                send_stream::finish(plane, stream, frame.record[word::FLAG].to_le_bytes()[0]);
+            }
+        }
+        _ => {
+            plane.counters.reject(issue);
+            let error = FrameError::ALL.into_iter().find(|error| u32::from(error.code()) == issue);
+            let reason =
+                if error == Some(FrameError::Limit) { CloseReason::HeaderLimit } else { CloseReason::ProtocolError };
+            close_connection(plane, key, reason, error.map(|error| error.name().to_owned()));
+        }
+    }
+}
+
+/// The head of a SEND that is passed on while it comes in: refused now, read to its end all the same (relay R-063).
+fn begin_stream(plane: &mut Plane, key: Key, frame: Frame<'_>, issue: u32) {
+    let mut status = 0;
+    let route = if issue != 0 {
+        plane.counters.reject(issue);
+        if let Some(connection) = plane.connections.get_mut(key) {
+            connection.last_route = None;
+        }
+        status = 400;
+        Rc::new(Route::refused(frame.to_path(), frame.from_path(), Verdict::Refuse(400), false))
+    } else {
+        let Some(route) = route_of(plane, key, frame) else { return };
+        let limit = plane.limits.message_bytes;
+        if let Verdict::Refuse(refusal) = route.verdict {
+            status = refusal;
+        } else if route.verdict == Verdict::Up {
+            // Only a method other than SEND is for this relay itself.
+            status = 481;
+        }
+        if route.misdirected && closes_misdirected(plane, key) {
+            return;
+        }
+        if status != 0 {
+        } else if frame.word(word::MESSAGE_ID_END) == 0 {
+            status = 400;
+        } else if !learn_peer(plane, &route, key) {
+            status = 506;
+        } else if plane.connections.get(route.target).is_none_or(|target| target.shedding) {
+            status = 408;
+        } else if limit != 0 && frame.range_total().is_some_and(|total| total > limit) {
+            status = 413;
+        }
+        route
+    };
+    let stream = send_stream::begin(plane, key, route, frame, status);
+    if let Some(connection) = plane.connections.get_mut(key) {
+        connection.incoming_stream = Some(stream);
+    }
+    send_stream::push(plane, stream, frame.body(), frame.has(bit::DASHES));
+}

@@ -1,0 +1,91 @@
+//! Events on their way to the control plane: bounded, with one wake for many.
+
+use crate::contract::Event;
+use crate::inbox::lock;
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A bounded queue of events.
+pub struct Ring {
+    events: Mutex<VecDeque<Event>>,
+    capacity: usize,
+    /// The control plane was woken, and has not looked yet.
+    woken: AtomicBool,
+    /// A worker waits for room.
+    awaited: AtomicBool,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Ring {
+    /// `wake` is called when events wait that the control plane has not been woken for; it must not block.
+    pub fn new(capacity: usize, wake: Box<dyn Fn() + Send + Sync>) -> Self {
+        Self {
+            events: Mutex::new(VecDeque::new()),
+            capacity,
+            woken: AtomicBool::new(false),
+            awaited: AtomicBool::new(false),
+            wake,
+        }
+    }
+
+    /// Moves events in, in order, as far as there is room. True when all have gone in.
+    pub fn push(&self, from: &mut VecDeque<Event>) -> bool {
+        let all = {
+            let mut events = lock(&self.events);
+            let room = self.capacity.saturating_sub(events.len());
+            events.extend(from.drain(..room.min(from.len())));
+            if !from.is_empty() {
+                self.awaited.store(true, Ordering::Release);
+            }
+            from.is_empty()
+        };
+        self.wake();
+        all
+    }
+
+    /// Puts an event in whether there is room or not: the last word of a worker.
+    pub fn force(&self, event: Event) {
+        lock(&self.events).push_back(event);
+        self.wake();
+    }
+
+    /// Takes all events out. True when a worker waits for room.
+    pub fn take(&self, into: &mut Vec<Event>) -> bool {
+        self.woken.store(false, Ordering::Release);
+        into.extend(lock(&self.events).drain(..));
+        self.awaited.swap(false, Ordering::AcqRel)
+    }
+
+    fn wake(&self) {
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            (self.wake)();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ring;
+    use crate::contract::Event;
+    use std::collections::VecDeque;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn what_has_no_room_waits_in_order_and_one_wake_is_enough() {
+        let wakes = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&wakes);
+        let ring = Ring::new(3, Box::new(move || _ = count.fetch_add(1, Ordering::Relaxed)));
+        let event = |connection| Event::AuthRejected { connection };
+        let mut waiting: VecDeque<Event> = (0..5).map(event).collect();
+        assert!(!ring.push(&mut waiting));
+        assert_eq!(waiting, [event(3), event(4)]);
+        let mut got = Vec::new();
+        assert!(ring.take(&mut got));
+        assert!(ring.push(&mut waiting));
+        assert!(!ring.take(&mut got));
+        assert_eq!(got, (0..5).map(event).collect::<Vec<_>>());
+        assert_eq!(wakes.load(Ordering::Relaxed), 2);
+    }
+}
