@@ -51,4 +51,7 @@ export interface Framer {
 
   /** True between the HEAD and the END record of a SEND. */
   readonly streaming: boolean;
+
+  /** Drops what is remembered of paths: the next frame of each kind that has its paths in place has NEW_PATHS. */
+  forget(): void;
 }

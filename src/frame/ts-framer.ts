@@ -66,6 +66,10 @@ export class TsFramer implements Framer {
     return this.#at === AT.STREAM;
   }
 
+  forget(): void {
+    this.#paths[0].length = this.#paths[1].length = 0;
+  }
+
   scan(bytes: Buffer, from: number, to: number, records: Uint32Array): number {
     const capacity = Math.floor(records.length / RECORD_WORDS);
     let count = 0;

@@ -1,8 +1,7 @@
 import type { ErrorCode } from '../errors.ts';
-import { TsFramer } from '../frame/ts-framer.ts';
 import { KIND, R, RECORD_WORDS, frameErrorName } from '../frame/record.ts';
 import type { FrameLimits } from '../frame/framer.ts';
-import { FrameChecker } from './check.ts';
+import { TsDecoder } from './decoder.ts';
 import { decodeFrame } from './frame.ts';
 import type { Frame } from './frame.ts';
 
@@ -47,8 +46,7 @@ export interface ParseOptions {
  */
 export function* parse(bytes: Uint8Array, options: ParseOptions = {}): Generator<ParseResult, void, undefined> {
   const input = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const framer = new TsFramer({ ...options, streamAfterBytes: Infinity });
-  const checker = new FrameChecker(options);
+  const framer = new TsDecoder({ ...options, streamAfterBytes: Infinity });
   const records = new Uint32Array(BATCH * RECORD_WORDS);
   let from = 0;
   while (from < input.length) {
@@ -66,7 +64,7 @@ export function* parse(bytes: Uint8Array, options: ParseOptions = {}): Generator
         return;
       }
       const end = records[base + R.END] as number;
-      const issue = checker.check(input, records, base);
+      const issue = records[base + R.ISSUE] as number;
       if (issue === 0) yield { type: 'frame', frame: decodeFrame(input, records, base), start, end };
       else yield { type: 'error', code: frameErrorName(issue), fatal: false, start, end };
     }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { TsFramer } from '../../src/frame/ts-framer.ts';
+import { TsDecoder } from '../../src/syntax/decoder.ts';
 import { collect, everywhere } from './collect.ts';
 import type { Collected } from './collect.ts';
 import { VECTORS, bytesOf } from './vectors.ts';
@@ -112,22 +112,21 @@ describe('architecture I1: splitting the input anywhere changes nothing', () => 
     it(`${name} streams`, () => {
       fc.assert(
         fc.property(arbitrary, fc.array(fc.nat(), { maxLength: 8 }), fc.boolean(), (bytes, cuts, strict) => {
-          const make = (): TsFramer => new TsFramer({ strict });
-          const whole = strip(collect(make(), bytes, [], strict));
-          assert.deepEqual(strip(collect(make(), bytes, everywhere(bytes), strict)), whole);
+          const make = (): TsDecoder => new TsDecoder({ strict });
+          const whole = strip(collect(make(), bytes, []));
+          assert.deepEqual(strip(collect(make(), bytes, everywhere(bytes))), whole);
           assert.deepEqual(
             strip(
               collect(
                 make(),
                 bytes,
                 cuts.map((cut) => cut % (bytes.length + 1)),
-                strict,
               ),
             ),
             whole,
           );
           if (bytes.length <= 512) {
-            for (const cut of everywhere(bytes)) assert.deepEqual(strip(collect(make(), bytes, [cut], strict)), whole);
+            for (const cut of everywhere(bytes)) assert.deepEqual(strip(collect(make(), bytes, [cut])), whole);
           }
         }),
         { numRuns: runs },
@@ -138,7 +137,7 @@ describe('architecture I1: splitting the input anywhere changes nothing', () => 
   it('valid streams are framed whole', () => {
     fc.assert(
       fc.property(fc.array(frame, { minLength: 1, maxLength: 5 }), (frames) => {
-        const result = collect(new TsFramer(), Buffer.concat(frames), []);
+        const result = collect(new TsDecoder(), Buffer.concat(frames), []);
         assert.equal(result.fatal, undefined);
         assert.equal(result.frames.length, frames.length);
         assert.equal(result.rest, 0);
@@ -154,7 +153,7 @@ describe('bounds', () => {
     const almost = `\r\n-------${tid}$\r`;
     const text = `MSRP ${tid} SEND\r\nTo-Path: msrp://a:1/x;tcp\r\nFrom-Path: msrp://b:1/y;tcp\r\nMessage-ID: m123\r\nContent-Type: a/b\r\n\r\n${'z'.repeat(2048)}${almost.repeat(200)}\r\n-------${tid}$\r\n`;
     const bytes = Buffer.from(text);
-    const result = collect(new TsFramer(), bytes, everywhere(bytes));
+    const result = collect(new TsDecoder(), bytes, everywhere(bytes));
     assert.equal(result.frames.length, 1);
     assert.equal(result.frames[0]?.flag, '$');
     assert.ok(result.mostHeld <= 44, `${result.mostHeld}`);
@@ -164,7 +163,7 @@ describe('bounds', () => {
   it('D-04: what is kept of a frame is bounded, and then the stream is given up', () => {
     const endless = Buffer.from(`MSRP abcd SEND\r\n${'X-Header: value\r\n'.repeat(9000)}`);
     const result = collect(
-      new TsFramer(),
+      new TsDecoder(),
       endless,
       everywhere(endless).filter((at) => at % 1000 === 0),
     );
@@ -173,7 +172,7 @@ describe('bounds', () => {
     const line = Buffer.from(`MSRP abcd SEND\r\nX: ${'y'.repeat(20000)}`);
     assert.equal(
       collect(
-        new TsFramer(),
+        new TsDecoder(),
         line,
         everywhere(line).filter((at) => at % 100 === 0),
       ).fatal?.code,
@@ -196,7 +195,7 @@ describe('bounds', () => {
         'MSRP abcd SEND\r\nTo-Path: msrp://a:1/x;tcp\r\nFrom-Path: msrp://b:1/y;tcp\r\nContent-Type: a/b\r\n\r\n';
       const bytes = Buffer.concat([Buffer.from(head), Buffer.alloc(size, unit), Buffer.from('!\r\n-------abcd$\r\n')]);
       const cuts = Array.from({ length: 128 }, (_, i) => (i * bytes.length) >> 7);
-      const result = collect(new TsFramer(), bytes, cuts);
+      const result = collect(new TsDecoder(), bytes, cuts);
       assert.equal(result.frames.length, 1, JSON.stringify(unit));
       assert.equal(result.frames[0]?.body?.length, size + 1);
       assert.ok(result.scans <= 3 * 129, `${result.scans}`);
