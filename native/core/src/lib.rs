@@ -3,4 +3,5 @@
 //! The numbers of errors and the rules of values are those of the TypeScript side; tests hold both against each other.
 
 pub mod error;
+pub mod frame;
 pub mod syntax;

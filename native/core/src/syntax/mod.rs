@@ -1,3 +1,4 @@
 //! Values of headers.
 
 pub mod byte_range;
+pub mod decode;

@@ -1,0 +1,92 @@
+//! Search for the end-line of a body: CRLF, seven hyphens, the transaction id of its own frame, a flag, CRLF (core D-08).
+//! Anything that only looks like it is body.
+
+use memchr::memmem::Finder;
+
+const MARK: &[u8] = b"\r\n-------";
+
+/// What a search came to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    /// Offset of the CRLF before the end-line.
+    pub(crate) at: Option<usize>,
+    /// When not found: everything before this offset is body for certain; the bytes from here may begin the end-line (D-07).
+    pub(crate) hold: usize,
+    /// CRLF and seven hyphens were seen that do not end the frame: some other transaction id could be hidden there.
+    pub(crate) dashes: bool,
+}
+
+/// Searches for end-lines.
+#[derive(Clone, Debug)]
+pub(crate) struct EndLineSearch {
+    mark: Finder<'static>,
+}
+
+impl EndLineSearch {
+    pub(crate) fn new() -> Self {
+        Self { mark: Finder::new(MARK) }
+    }
+
+    /// Searches `bytes[from..]` for the end-line of `tid`.
+    ///
+    /// Each byte is looked at a bounded number of times, whatever a peer sends.
+    pub(crate) fn search(&self, bytes: &[u8], from: usize, tid: &[u8]) -> Found {
+        let mut found = Found { at: None, hold: bytes.len(), dashes: false };
+        let mut at = from;
+        while let Some(mark) = self.next_mark(bytes, at) {
+            match end_line(bytes.get(mark + MARK.len()..).unwrap_or_default(), tid) {
+                Match::Whole => {
+                    found.at = Some(mark);
+                    return found;
+                }
+                Match::Begun => {
+                    found.hold = mark;
+                    return found;
+                }
+                Match::Not => found.dashes = true,
+            }
+            at = mark + 2;
+        }
+        found.hold = bytes.len() - held_back(bytes.get(from..).unwrap_or_default());
+        found
+    }
+
+    #[inline]
+    fn next_mark(&self, bytes: &[u8], from: usize) -> Option<usize> {
+        self.mark.find(bytes.get(from..)?).map(|at| from + at)
+    }
+}
+
+enum Match {
+    Whole,
+    Begun,
+    Not,
+}
+
+/// Compares what stands behind seven hyphens with transaction id, flag and CRLF.
+#[inline]
+fn end_line(rest: &[u8], tid: &[u8]) -> Match {
+    let Some((own, rest)) = rest.split_at_checked(tid.len()) else {
+        return if tid.starts_with(rest) { Match::Begun } else { Match::Not };
+    };
+    if own != tid {
+        return Match::Not;
+    }
+    match rest {
+        [b'$' | b'+' | b'#', b'\r', b'\n', ..] => Match::Whole,
+        [] | [b'$' | b'+' | b'#'] | [b'$' | b'+' | b'#', b'\r'] => Match::Begun,
+        _ => Match::Not,
+    }
+}
+
+/// Length of the longest suffix that begins CRLF and seven hyphens.
+fn held_back(bytes: &[u8]) -> usize {
+    let hyphens = bytes.iter().rev().take(8).take_while(|&&byte| byte == b'-').count();
+    let before = bytes.get(..bytes.len() - hyphens).unwrap_or_default();
+    match before {
+        _ if hyphens > 7 => 0,
+        [.., b'\r', b'\n'] => hyphens + 2,
+        [.., b'\r'] if hyphens == 0 => 1,
+        _ => 0,
+    }
+}

