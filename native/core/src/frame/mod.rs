@@ -3,7 +3,7 @@
 mod end_line;
 mod framer;
 mod head;
-mod line;
+pub(crate) mod line;
 mod options;
 mod paths;
 pub mod record;

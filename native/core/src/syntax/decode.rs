@@ -1,6 +1,8 @@
 //! A framer with the checks of delimited frames in the same call.
 
+use crate::frame::record::{kind, word};
 use crate::frame::{Framer, FramerOptions};
+use crate::syntax::check::Checker;
 
 /// What the checks of a decoder go by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,21 +20,31 @@ impl Default for DecodeOptions {
 }
 
 /// A [`Framer`] that also checks what does not decide the boundary of a frame (core D-05).
+///
+/// In the records of whole frames and heads, ISSUE is the objection that comes first in the order of all checks, and the words
+/// from `SESSION_START` on are filled. Of a frame with an objection the Byte-Range is `1-*`/`*`, and the session is told only when
+/// its paths are in their place and good.
 #[derive(Debug)]
 pub struct Decoder {
     framer: Framer,
+    checker: Checker,
 }
 
 impl Decoder {
     /// A decoder at the start of a stream.
     #[must_use]
-    pub fn new(framing: FramerOptions, _checks: DecodeOptions) -> Self {
-        Self { framer: Framer::new(framing) }
+    pub fn new(framing: FramerOptions, checks: DecodeOptions) -> Self {
+        Self { framer: Framer::new(framing), checker: Checker::new(checks) }
     }
 
     /// As [`Framer::scan`].
     pub fn scan(&mut self, bytes: &[u8], from: usize, to: usize, records: &mut [u32]) -> usize {
-        self.framer.scan(bytes, from, to, records)
+        let Self { framer, checker } = self;
+        framer.scan_with(bytes, from, to, records, |bytes, record| {
+            if matches!(record[word::KIND], kind::WHOLE | kind::HEAD) {
+                checker.check(bytes, record);
+            }
+        })
     }
 
     /// As [`Framer::consumed`].
