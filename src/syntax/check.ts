@@ -1,6 +1,14 @@
 import { BIT, FRAME_ERROR, R } from '../frame/record.ts';
 import { putByteRange, putNoByteRange } from './byte-range.ts';
-import { REPORT, isContentType, isMessageId, isSeconds, parseStatus, reportValue } from './header-value.ts';
+import {
+  REPORT,
+  failureReportOf,
+  isContentType,
+  isMessageId,
+  isSeconds,
+  parseStatus,
+  reportValue,
+} from './header-value.ts';
 import { parsePath } from './path.ts';
 
 /**
@@ -31,8 +39,8 @@ export class FrameChecker {
   check(bytes: Buffer, records: Uint32Array, base: number): void {
     const bits = records[base + R.BITS] as number;
     const paths = this.#paths[bits & BIT.RESPONSE] as CheckedPaths;
-    // Who may be answered depends on these even when the rest is wrong; so they are filled whatever the issue is.
-    const bad = earlier(putReports(bytes, records, base), putRange(bytes, records, base));
+    // Who may be answered depends on these even when the rest is wrong.
+    records[base + R.REPORTS] = reportsOf(bytes, records, base);
     // Paths that are not in their place are no measure for the frames that follow.
     if ((bits & BIT.NEW_PATHS) !== 0) this.#newPaths(bytes, records, base, paths);
     const inPlace = (bits & (BIT.NEW_PATHS | BIT.SAME_PATHS)) !== 0;
@@ -41,11 +49,12 @@ export class FrameChecker {
       records[base + R.SESSION_START] = to + paths.session;
       records[base + R.SESSION_END] = to + paths.sessionEnd;
     }
-    if (records[base + R.ISSUE] !== 0) return;
-    let issue: number = paths.good ? 0 : FRAME_ERROR.E_URI;
-    if (issue === 0) issue = this.#values(bytes, records, base, bad);
+    let issue = records[base + R.ISSUE] as number;
+    if (issue === 0) issue = paths.good ? this.#values(bytes, records, base) : FRAME_ERROR.E_URI;
     if (issue === 0) issue = this.#content(bits, records, base);
+    if (issue === 0) return;
     records[base + R.ISSUE] = issue;
+    putNoByteRange(records, base + R.RANGE_START);
   }
 
   #newPaths(bytes: Buffer, records: Uint32Array, base: number, paths: CheckedPaths): void {
@@ -69,21 +78,25 @@ export class FrameChecker {
   }
 
   /** Header values. The only one that is no E_HEADER_VALUE is Use-Path, so order matters for that one alone. */
-  #values(bytes: Buffer, records: Uint32Array, base: number, badSoFar: number): number {
+  #values(bytes: Buffer, records: Uint32Array, base: number): number {
     const usePath = records[base + R.USE_PATH_END] as number;
     const badUsePath = usePath !== 0 && !this.#isPath(bytes, records[base + R.USE_PATH_START] as number, usePath);
-    const bad = this.#firstBadValue(bytes, records, base, badSoFar);
+    const bad = this.#firstBadValue(bytes, records, base);
     if (badUsePath && (bad === 0 || (records[base + R.USE_PATH_START] as number) < bad)) return FRAME_ERROR.E_URI;
     return bad === 0 ? 0 : FRAME_ERROR.E_HEADER_VALUE;
   }
 
-  /** Offset of the first bad value, 0 for none; `badSoFar` is that of those which have been read already. */
-  #firstBadValue(bytes: Buffer, records: Uint32Array, base: number, badSoFar: number): number {
-    let bad = badSoFar;
+  /** Offset of the first bad value, 0 for none. Byte-Range becomes numbers on the way. */
+  #firstBadValue(bytes: Buffer, records: Uint32Array, base: number): number {
+    let bad = firstBadReport(records, base);
     let to = records[base + R.MESSAGE_ID_END] as number;
     if (to !== 0 && !isMessageId(bytes, records[base + R.MESSAGE_ID_START] as number, to, this.#strict)) {
       bad = earlier(bad, records[base + R.MESSAGE_ID_START] as number);
     }
+    to = records[base + R.BYTE_RANGE_END] as number;
+    const start = records[base + R.BYTE_RANGE_START] as number;
+    if (to === 0) putNoByteRange(records, base + R.RANGE_START);
+    else if (!putByteRange(bytes, start, to, records, base + R.RANGE_START)) bad = earlier(bad, start);
     to = records[base + R.STATUS_END] as number;
     if (to !== 0 && parseStatus(bytes.toString('latin1', records[base + R.STATUS_START], to)) === undefined) {
       bad = earlier(bad, records[base + R.STATUS_START] as number);
@@ -133,37 +146,28 @@ interface CheckedPaths {
   sessionEnd: number;
 }
 
-/**
- * Success-Report and Failure-Report, with the defaults of RFC 4975 section 7.1.1 (core C-042). Returns the offset of the first
- * bad value, 0 for none.
- */
-function putReports(bytes: Buffer, records: Uint32Array, base: number): number {
-  const successStart = records[base + R.SUCCESS_REPORT_START] as number;
-  const successEnd = records[base + R.SUCCESS_REPORT_END] as number;
-  const failureStart = records[base + R.FAILURE_REPORT_START] as number;
-  const failureEnd = records[base + R.FAILURE_REPORT_END] as number;
-  let success: number = successEnd === 0 ? REPORT.NO : reportValue(bytes, successStart, successEnd);
-  if (success === REPORT.PARTIAL) success = 0;
-  const failure = failureEnd === 0 ? REPORT.YES : reportValue(bytes, failureStart, failureEnd);
-  records[base + R.REPORTS] = success | (failure << 8);
-  return earlier(success === 0 ? successStart : 0, failure === 0 ? failureStart : 0);
+/** Success-Report and Failure-Report, with the defaults of RFC 4975 section 7.1.1 (core C-042). */
+function reportsOf(bytes: Buffer, records: Uint32Array, base: number): number {
+  const success = records[base + R.SUCCESS_REPORT_END] as number;
+  const failure = records[base + R.FAILURE_REPORT_END] as number;
+  return (
+    (success === 0 ? REPORT.NO : reportValue(bytes, records[base + R.SUCCESS_REPORT_START] as number, success)) |
+    ((failure === 0 ? REPORT.YES : reportValue(bytes, records[base + R.FAILURE_REPORT_START] as number, failure)) << 8)
+  );
 }
 
-/** Byte-Range as numbers. Returns the offset of a bad one, 0 for none. */
-function putRange(bytes: Buffer, records: Uint32Array, base: number): number {
-  const end = records[base + R.BYTE_RANGE_END] as number;
-  if (end === 0) {
-    putNoByteRange(records, base + R.RANGE_START);
-    return 0;
-  }
-  const start = records[base + R.BYTE_RANGE_START] as number;
-  return putByteRange(bytes, start, end, records, base + R.RANGE_START) ? 0 : start;
+/** Offset of the first bad one of both, 0 for none. Only Failure-Report may be `partial`. */
+function firstBadReport(records: Uint32Array, base: number): number {
+  const success = (records[base + R.REPORTS] as number) & 0xff;
+  let bad = 0;
+  if (success === 0 || success === REPORT.PARTIAL) bad = records[base + R.SUCCESS_REPORT_START] as number;
+  if (failureReportOf(records, base) === 0) bad = earlier(bad, records[base + R.FAILURE_REPORT_START] as number);
+  return bad;
 }
 
-/** The smaller of two offsets of which 0 is none. */
-function earlier(one: number, other: number): number {
-  if (one === 0) return other;
-  return other === 0 ? one : Math.min(one, other);
+/** The smaller of an offset, 0 for none, and another one. */
+function earlier(bad: number, at: number): number {
+  return bad === 0 ? at : Math.min(bad, at);
 }
 
 const SPACE = 0x20;
