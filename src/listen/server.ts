@@ -170,7 +170,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     throw error;
   }
   engine.setAuthorities(authorities(config, listeners));
-  log.info({ engine: choice.kind, reason: choice.reason, version: process.version }, 'engine chosen');
+  const { kind, framer, version, reason } = choice;
+  log.info(
+    { engine: kind, framer, ...(version === undefined ? {} : { version }), reason, node: process.version },
+    'engine chosen',
+  );
   return new Server({ choice, engine, relay, log, listeners, config, users });
 }
 

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { formatByteRange, parseByteRange, putByteRange, rangeNumber } from '../../src/syntax/byte-range.ts';
 import { encodeRequest, encodeResponse } from '../../src/syntax/encode.ts';
 import { isContentType, parseStatus, reportValue } from '../../src/syntax/header-value.ts';
-import { parse } from '../../src/syntax/parse.ts';
+import { parse } from '../../src/parse/parse.ts';
 import { identOf } from '../../src/syntax/tid.ts';
 
 describe('Byte-Range (core C-022, D-14)', () => {
