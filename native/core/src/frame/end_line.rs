@@ -3,7 +3,8 @@
 
 use memchr::memmem::Finder;
 
-const MARK: &[u8] = b"\r\n-------";
+/// What stands before the transaction id of an end-line: the CRLF that ends a body, and seven hyphens (core C-019).
+pub const END_MARK: &[u8] = b"\r\n-------";
 
 /// What a search came to.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +25,7 @@ pub(crate) struct EndLineSearch {
 
 impl EndLineSearch {
     pub(crate) fn new() -> Self {
-        Self { mark: Finder::new(MARK) }
+        Self { mark: Finder::new(END_MARK) }
     }
 
     /// Searches `bytes[from..]` for the end-line of `tid`.
@@ -34,7 +35,7 @@ impl EndLineSearch {
         let mut found = Found { at: None, hold: bytes.len(), dashes: false };
         let mut at = from;
         while let Some(mark) = self.next_mark(bytes, at) {
-            match end_line(bytes.get(mark + MARK.len()..).unwrap_or_default(), tid) {
+            match end_line(bytes.get(mark + END_MARK.len()..).unwrap_or_default(), tid) {
                 Match::Whole => {
                     found.at = Some(mark);
                     return found;

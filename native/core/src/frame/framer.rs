@@ -1,5 +1,5 @@
 use crate::error::FrameError;
-use crate::frame::end_line::EndLineSearch;
+use crate::frame::end_line::{END_MARK, EndLineSearch};
 use crate::frame::head::{Head, HeadRules, Progress};
 use crate::frame::options::FramerOptions;
 use crate::frame::paths::PathBlock;
@@ -145,7 +145,7 @@ impl Framer {
             record[word::END] = offset(found.hold);
             return Some(found.hold);
         }
-        let flag = body_end + END_LINE_MARK + self.tid_length;
+        let flag = body_end + END_MARK.len() + self.tid_length;
         record[word::KIND] = kind::END;
         record[word::FLAG] = u32::from(bytes.get(flag).copied().unwrap_or_default());
         record[word::END] = offset(flag + 3);
@@ -188,7 +188,7 @@ impl Framer {
         }
         if let Some(mark) = found.at {
             record[word::BODY_END] = offset(mark.max(body_start));
-            let flag_at = mark + END_LINE_MARK + tid.len();
+            let flag_at = mark + END_MARK.len() + tid.len();
             let flag = bytes.get(flag_at).copied()?;
             if self.rules.strict && bits & bit::RESPONSE != 0 && flag != b'$' {
                 return Some(self.fail(FrameError::EndLine, mark + 2, bytes.len(), record));
@@ -255,6 +255,3 @@ impl Framer {
         }
     }
 }
-
-/// Length of the CRLF and the hyphens before the transaction id of an end-line.
-const END_LINE_MARK: usize = 9;

@@ -9,5 +9,6 @@ mod paths;
 pub mod record;
 mod start_line;
 
+pub use end_line::END_MARK;
 pub use framer::Framer;
 pub use options::{FrameLimits, FramerOptions};

@@ -17,6 +17,9 @@ pub struct ByteRange {
 }
 
 impl ByteRange {
+    /// What a frame without a Byte-Range has: `1-*/*`.
+    pub const ANY: Self = Self { start: 1, end: None, total: None };
+
     /// Parses `start "-" (end / "*") "/" (total / "*")`; `None` when it is malformed or out of bounds.
     #[must_use]
     pub fn parse(value: &[u8]) -> Option<Self> {

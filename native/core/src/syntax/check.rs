@@ -26,7 +26,7 @@ impl Checker {
     /// Checks the frame (or head) of a record, and fills the words that a framer leaves.
     pub(crate) fn check(&mut self, bytes: &[u8], record: &mut Record) {
         let bits = record[word::BITS];
-        write_range(record, None);
+        write_range(record, ByteRange::ANY);
         // Who may be answered depends on these even when the rest is wrong.
         record[word::REPORTS] = reports(bytes, record);
         let mut paths = None;
@@ -44,7 +44,6 @@ impl Checker {
         }
         let checked = if paths.is_none() { Err(FrameError::Uri) } else { self.values(bytes, record) };
         match checked.and_then(|range| self.content(bits, record).map(|()| range)) {
-            Ok(None) => {}
             Ok(range) => write_range(record, range),
             Err(error) => record[word::ISSUE] = u32::from(error.code()),
         }
@@ -70,7 +69,7 @@ impl Checker {
     }
 
     /// Header values. The only one that is no `E_HEADER_VALUE` is Use-Path, so order matters for that one alone.
-    fn values(&self, bytes: &[u8], record: &Record) -> Result<Option<ByteRange>, FrameError> {
+    fn values(&self, bytes: &[u8], record: &Record) -> Result<ByteRange, FrameError> {
         let mut bad = FirstBad(u32::MAX);
         let strict = self.options.strict;
         bad.unless(bytes, record, word::MESSAGE_ID_START, |value| is_message_id(value, strict));
@@ -81,10 +80,13 @@ impl Checker {
         if reports >> 8 == 0 {
             bad.at(record[word::FAILURE_REPORT_START]);
         }
-        let mut range = None;
-        bad.unless(bytes, record, word::BYTE_RANGE_START, |value| {
-            range = ByteRange::parse(value);
-            range.is_some()
+        let mut range = ByteRange::ANY;
+        bad.unless(bytes, record, word::BYTE_RANGE_START, |value| match ByteRange::parse(value) {
+            Some(parsed) => {
+                range = parsed;
+                true
+            }
+            None => false,
         });
         bad.unless(bytes, record, word::CONTENT_TYPE_START, |value| is_content_type(value, strict));
         bad.unless(bytes, record, word::STATUS_START, |value| Status::parse(value).is_some());
@@ -139,10 +141,9 @@ fn reports(bytes: &[u8], record: &Record) -> u32 {
     success | failure << 8
 }
 
-fn write_range(record: &mut Record, range: Option<ByteRange>) {
-    let range = range.unwrap_or(ByteRange { start: 1, end: None, total: None });
-    let ends = [range.end, range.total].map(|number| number.map_or([0, STAR], halves));
-    let numbers = [halves(range.start), ends[0], ends[1]];
+fn write_range(record: &mut Record, range: ByteRange) {
+    let [end, total] = [range.end, range.total].map(|number| number.map_or([0, STAR], halves));
+    let numbers = [halves(range.start), end, total];
     for (words, halves) in record.get_mut(word::RANGE_START..).unwrap_or_default().chunks_exact_mut(2).zip(numbers) {
         words.copy_from_slice(&halves);
     }

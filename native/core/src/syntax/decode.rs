@@ -22,8 +22,8 @@ impl Default for DecodeOptions {
 /// A [`Framer`] that also checks what does not decide the boundary of a frame (core D-05).
 ///
 /// In the records of whole frames and heads, ISSUE is the objection that comes first in the order of all checks, and the words
-/// from `SESSION_START` on are filled. Of a frame with an objection the Byte-Range is `1-*`/`*`, and the session is told only when
-/// its paths are in their place and good.
+/// from `SESSION_START` on are filled: the session when the paths are in their place and good, reports as far as these themselves
+/// are good, the Byte-Range when there is no objection at all.
 #[derive(Debug)]
 pub struct Decoder {
     framer: Framer,

@@ -143,7 +143,7 @@ fn described(frame: &Frame, offset: usize) -> Value {
         described["method"] = json!(frame.third);
     }
     if let Some(body) = &frame.body {
-        described["bodySha256"] = json!(Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        described["bodySha256"] = json!(format!("{:x}", Sha256::digest(body)));
     }
     described
 }
