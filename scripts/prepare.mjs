@@ -43,7 +43,7 @@ export function has(command) {
 }
 
 /** Latest change of files and folders, in ms; 0 when one is missing. */
-function newest(paths) {
+export function newest(paths) {
   let latest = 0;
   for (const path of paths) {
     if (!existsSync(path)) return 0;

@@ -1,10 +1,13 @@
 // npm start: sets the checkout up and runs a relay on loopback with a demo user. Arguments go to `msrpd serve`.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { buildAddon } from './addon.mjs';
 import { build, install, root } from './prepare.mjs';
 
 install();
 await build();
+const without = await buildAddon();
+if (without !== undefined) console.error(`${without}; starting on TypeScript`);
 const args = process.argv.slice(2);
 const child = spawn(
   process.execPath,

@@ -5,15 +5,22 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
+import { buildAddon } from './addon.mjs';
 import { build, has, install, must, root } from './prepare.mjs';
 
 install();
 await build();
+const without = await buildAddon();
+if (without !== undefined) {
+  console.error(without);
+  if (has('cargo')) process.exit(1);
+}
 
 const chosen = process.argv.slice(2);
 if (chosen.length === 0) {
   must(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.test.json']);
   must('npm', ['run', '--silent', 'lint']);
+  must(process.execPath, [join(root, 'scripts', 'addon-types.mjs'), '--check']);
 }
 
 const files = chosen.length > 0 ? chosen.map((file) => join(process.cwd(), file)) : testFiles(join(root, 'test'));

@@ -34,6 +34,7 @@ const TABLE = {
   E_TLS_MATERIAL: { layer: 'tls', ends: 'refuse', text: 'certificate or key cannot be used' },
   E_USERS: { layer: 'relay', ends: 'refuse', text: 'users file is not valid' },
   E_HOOKS: { layer: 'relay', ends: 'refuse', text: 'hooks module is not valid' },
+  E_ADDON: { layer: 'engine', ends: 'refuse', text: 'native code cannot be used' },
   E_ENGINE: { layer: 'engine', ends: 'refuse', text: 'engine cannot run' },
   // endpoint
   E_CONNECT: { layer: 'endpoint', ends: 'fail', text: 'connection failed' },

@@ -2,8 +2,8 @@
 export { ERRORS, MsrpError } from './errors.ts';
 export type { ErrorCode, ErrorRow } from './errors.ts';
 
-export { parse } from './syntax/parse.ts';
-export type { IncompleteRest, ParseError, ParseOptions, ParseResult, ParsedFrame } from './syntax/parse.ts';
+export { parse } from './parse/parse.ts';
+export type { IncompleteRest, ParseError, ParseOptions, ParseResult, ParsedFrame } from './parse/parse.ts';
 export type { Frame, Header, RequestFrame, ResponseFrame } from './syntax/frame.ts';
 export { formatByteRange, parseByteRange } from './syntax/byte-range.ts';
 export type { ByteRange } from './syntax/byte-range.ts';

@@ -56,9 +56,9 @@ function fail(error: unknown): never {
   process.exit(EXIT.FAILED);
 }
 
-/** What refuses to start is a matter of configuration, but for a socket that is not to be had. */
+/** What refuses to start is a matter of configuration, but for what the machine does not have: a socket, an addon. */
 function isUsage(error: MsrpError): boolean {
-  if (error.code === 'E_LISTEN') return false;
+  if (error.code === 'E_LISTEN' || error.code === 'E_ADDON') return false;
   return ERRORS[error.code].ends === 'refuse' || error.code === 'E_ARGUMENT';
 }
 

@@ -3,16 +3,17 @@ import { readFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { Option } from 'commander';
+import type { EngineWish } from '../addon/choose.ts';
 import type { Frame } from '../syntax/frame.ts';
-import { parse } from '../syntax/parse.ts';
-import type { ParseResult } from '../syntax/parse.ts';
+import { parse } from '../parse/parse.ts';
+import type { ParseResult } from '../parse/parse.ts';
 import { escapePeer } from '../log/escape.ts';
 import { CliError, EXIT } from './exit.ts';
 
 interface Options {
   readonly json?: true;
   readonly strict?: true;
-  readonly engine: 'auto' | 'native' | 'ts';
+  readonly engine: EngineWish;
 }
 
 /** `msrpd parse`: the frames of a capture. */
@@ -25,12 +26,10 @@ export function register(program: Command): void {
     .option('--strict', 'strict grammar instead of the tolerant profile')
     .addOption(new Option('--engine <engine>', 'framer').choices(['auto', 'native', 'ts']).default('auto'))
     .action(async (file: string, options: Options) => {
-      if (options.engine === 'native')
-        throw new CliError('this version has no native framer; use --engine ts', EXIT.USAGE);
       if (file === '-' && process.stdin.isTTY)
         throw new CliError('name a file, or pipe a capture into standard input', EXIT.USAGE);
       let fatal = false;
-      for (const result of parse(await read(file), { strict: options.strict === true })) {
+      for (const result of parse(await read(file), { strict: options.strict === true, engine: options.engine })) {
         fatal ||= result.type === 'error' && result.fatal;
         process.stdout.write(options.json === true ? `${JSON.stringify(toJson(result))}\n` : toText(result));
       }

@@ -112,11 +112,11 @@ function demoConfig(): Config {
 
 function welcome(server: Server): void {
   const relay = server.listeners[0]?.uri ?? '';
-  const { kind, reason } = server.engine;
+  const { kind, framer, reason } = server.engine;
   process.stdout.write(`msrpd is up: a relay for tests, on loopback only.
 
   listening on   ${server.listeners.map(({ uri }) => uri).join(', ')}
-  engine         ${kind} (${reason})
+  engine         ${kind}, framer ${framer} (${reason})
   demo user      ${DEMO_USER}, password ${DEMO_PASSWORD}
 
 What next, in two more terminals:

@@ -3,8 +3,7 @@ import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { MsrpError } from '../errors.ts';
 import { BIT, KIND, R, RECORD_WORDS, frameErrorName } from '../frame/record.ts';
-import { TsFramer } from '../frame/ts-framer.ts';
-import { FrameChecker } from '../syntax/check.ts';
+import { TsDecoder } from '../syntax/decoder.ts';
 import { encodeResponse } from '../syntax/encode.ts';
 import { decodeFrame, headerValue } from '../syntax/frame.ts';
 import type { Frame, RequestFrame, ResponseFrame } from '../syntax/frame.ts';
@@ -48,8 +47,7 @@ export interface Transaction {
 export class PeerConnection {
   readonly #socket: Socket;
   readonly #environment: EndpointEnvironment;
-  readonly #framer = new TsFramer();
-  readonly #checker = new FrameChecker();
+  readonly #framer = new TsDecoder();
   readonly #records = new Uint32Array(32 * RECORD_WORDS);
   readonly #waiting = new Map<
     string,
@@ -302,7 +300,7 @@ export class PeerConnection {
     }
     const body = (): Buffer => bytes.subarray(records[base + R.BODY_START], records[base + R.BODY_END]);
     if (kind === KIND.WHOLE || kind === KIND.HEAD) {
-      const issue = this.#checker.check(bytes, records, base) !== 0;
+      const issue = records[base + R.ISSUE] !== 0;
       const frame: Frame = decodeFrame(bytes, records, base);
       if (frame.kind === 'response') {
         // What is wrong in a response is for those to judge who need it; what it says of the request is in its first line.

@@ -76,6 +76,8 @@ export interface EngineOptions {
 export interface EngineEnvironment {
   /** Milliseconds on a clock that never goes back. */
   nowMs(): number;
+  /** `nowMs` is the monotonic clock of the platform: an engine may read that itself. Default: time is what `every` says. */
+  readonly monotonic?: boolean;
   /** Calls `tick` about every `intervalMs` until the returned function is called. Timers of the engine are as coarse. */
   every(intervalMs: number, tick: () => void): () => void;
   /** Fills with cryptographically strong random bytes. */

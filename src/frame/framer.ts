@@ -17,13 +17,16 @@ export const DEFAULT_FRAME_LIMITS: FrameLimits = {
   nonSendBodyBytes: 10240,
 };
 
+/** Smallest piece of a message that a sender may cut (RFC 4975 section 5.1). */
+export const STREAM_AFTER_BYTES = 2048;
+
 export interface FramerOptions {
   /** Strict grammar instead of the tolerant profile (core D-03). Default false. */
   readonly strict?: boolean;
   readonly limits?: FrameLimits;
   /**
    * Body octets of a SEND that must be at hand before it is streamed (HEAD, BODY …, END) instead of reported WHOLE.
-   * Default 2048, the smallest piece that RFC 4975 (section 5.1) lets a sender cut. `Infinity`: always WHOLE.
+   * Default {@link STREAM_AFTER_BYTES}. `Infinity`: always WHOLE.
    */
   readonly streamAfterBytes?: number;
 }
@@ -37,9 +40,10 @@ export interface Framer {
   /**
    * Scans `bytes[from..to)` and writes records from the start of `records`; returns how many.
    *
-   * The scan stops at `to`, when `records` is full, or at an ERROR record. {@link consumed} then says up to where the
-   * bytes are done with: the caller shows the bytes from there again, with what has arrived since, in the next call
-   * (moved to wherever it likes). A framer remembers how far it has looked and does not look at them a second time.
+   * The scan stops at `to`, when `records` is full, or at an ERROR record; it may stop behind any other record, too, so one
+   * that has given records and has not come to `to` is called again. {@link consumed} says up to where the bytes are done
+   * with: the caller shows the bytes from there again, with what has arrived since, in the next call (moved to wherever it
+   * likes). A framer remembers how far it has looked and does not look at them a second time.
    */
   scan(bytes: Buffer, from: number, to: number, records: Uint32Array): number;
 
@@ -51,4 +55,7 @@ export interface Framer {
 
   /** True between the HEAD and the END record of a SEND. */
   readonly streaming: boolean;
+
+  /** Drops what is remembered of paths: the next frame of each kind that has its paths in place has NEW_PATHS. */
+  forget(): void;
 }

@@ -75,9 +75,12 @@ export const R = {
   /** Session-id of the first URI of To-Path; both 0 when it has none, or when a path is bad. */
   SESSION_START: 41,
   SESSION_END: 42,
-  /** Success-Report and, from bit 8 on, Failure-Report: numbers of `REPORT`, with their defaults; 0 for a bad value. */
+  /** Success-Report and, from bit 8 on, Failure-Report: numbers of `REPORT`, with their defaults; 0 for none of them. */
   REPORTS: 43,
-  /** Byte-Range as numbers of two words, the lower 32 bits first; upper word {@link STAR}: `*`. Absent or bad: `1-*`/`*`. */
+  /**
+   * Byte-Range as numbers of two words, the lower 32 bits first; upper word {@link STAR}: `*`. When it is
+   * absent, and in a frame with an ISSUE: `1-*`/`*`.
+   */
   RANGE_START: 44,
   RANGE_END: 46,
   RANGE_TOTAL: 48,

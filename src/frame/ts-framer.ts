@@ -1,5 +1,5 @@
 import { EndLineSearch } from './end-line.ts';
-import { DEFAULT_FRAME_LIMITS } from './framer.ts';
+import { DEFAULT_FRAME_LIMITS, STREAM_AFTER_BYTES } from './framer.ts';
 import type { FrameLimits, Framer, FramerOptions } from './framer.ts';
 import {
   BYTE_CLASS,
@@ -64,6 +64,10 @@ export class TsFramer implements Framer {
 
   get streaming(): boolean {
     return this.#at === AT.STREAM;
+  }
+
+  forget(): void {
+    this.#paths[0].length = this.#paths[1].length = 0;
   }
 
   scan(bytes: Buffer, from: number, to: number, records: Uint32Array): number {
@@ -427,9 +431,6 @@ export class TsFramer implements Framer {
     }
   }
 }
-
-/** Smallest piece of a message that a sender may cut (RFC 4975 section 5.1). */
-const STREAM_AFTER_BYTES = 2048;
 
 const PREFIX = Buffer.from('MSRP ');
 const EMPTY = new Uint32Array(0);

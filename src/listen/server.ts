@@ -135,6 +135,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const parts = await readParts(config, users);
   const environment = {
     nowMs: () => performance.now(),
+    monotonic: true,
     wallMs: () => Date.now(),
     every: (intervalMs: number, tick: () => void) => {
       const timer = setInterval(tick, intervalMs);
@@ -170,7 +171,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     throw error;
   }
   engine.setAuthorities(authorities(config, listeners));
-  log.info({ engine: choice.kind, reason: choice.reason, version: process.version }, 'engine chosen');
+  const { kind, framer, version, reason } = choice;
+  log.info(
+    { engine: kind, framer, ...(version === undefined ? {} : { version }), reason, node: process.version },
+    'engine chosen',
+  );
   return new Server({ choice, engine, relay, log, listeners, config, users });
 }
 

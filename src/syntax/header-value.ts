@@ -1,3 +1,5 @@
+import { R } from '../frame/record.ts';
+
 /** True for a Message-ID that is accepted: 1…255 printable ASCII without space (core D-02), strict: ident (core C-023). */
 export function isMessageId(bytes: Uint8Array, from: number, to: number, strict: boolean): boolean {
   const length = to - from;
@@ -22,6 +24,11 @@ export function reportValue(bytes: Uint8Array, from: number, to: number): number
     default:
       return 0;
   }
+}
+
+/** Failure-Report of a decoded record as a number of {@link REPORT}, 0 for a bad value. */
+export function failureReportOf(records: Uint32Array, base: number): number {
+  return (records[base + R.REPORTS] as number) >> 8;
 }
 
 /** A Status value: namespace, code, comment (RFC 4975 section 7.1.2, core C-024). */

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { randomFillSync } from 'node:crypto';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
+import { loadAddon } from '../../src/addon/load.ts';
+import { createNativeEngine } from '../../src/engine/native/engine.ts';
 import { createTsEngine } from '../../src/engine/ts/engine.ts';
 import type { Engine, EngineEvent, EngineFactory, EngineLimits, SessionId } from '../../src/engine/engine.ts';
 import { BIT, KIND, R, RECORD_WORDS } from '../../src/frame/record.ts';
@@ -9,10 +11,24 @@ import { TsFramer } from '../../src/frame/ts-framer.ts';
 import { decodeFrame } from '../../src/syntax/frame.ts';
 import type { RequestFrame, ResponseFrame } from '../../src/syntax/frame.ts';
 
-/** Every engine that the scenarios run on. */
+/** Every engine that the scenarios run on: the native ones wherever the addon is. */
 export const ENGINES: readonly { readonly name: string; readonly make: EngineFactory }[] = [
   { name: 'ts', make: createTsEngine },
+  ...nativeEngines(),
 ];
+
+function nativeEngines(): { name: string; make: EngineFactory }[] {
+  const result = loadAddon();
+  if (!('addon' in result)) return [];
+  const { EngineHandle } = result.addon;
+  const onFault = (detail: string): void => {
+    throw new Error(`a worker has failed: ${detail}`);
+  };
+  return [1, 2].map((workers) => ({
+    name: `native, ${workers} worker${workers === 1 ? '' : 's'}`,
+    make: (options) => createNativeEngine(options, { EngineHandle, workers, onFault }),
+  }));
+}
 
 export const TEST_LIMITS: EngineLimits = {
   sendTimeoutMs: 30_000,

@@ -1,6 +1,5 @@
 import { BIT, KIND, R, RECORD_WORDS, frameErrorName } from '../../src/frame/record.ts';
 import type { Framer } from '../../src/frame/framer.ts';
-import { FrameChecker } from '../../src/syntax/check.ts';
 import { decodeFrame } from '../../src/syntax/frame.ts';
 
 /** What a stream of bytes came to, whatever the pieces: frames with their whole bodies, and at most one fatal error. */
@@ -25,11 +24,10 @@ export interface CollectedFrame {
 }
 
 /**
- * Feeds a framer as a connection does: bytes arrive in pieces cut at `cuts`, what is not consumed is moved to the front of the
+ * Feeds a decoder as a connection does: bytes arrive in pieces cut at `cuts`, what is not consumed is moved to the front of the
  * next buffer, at another offset.
  */
-export function collect(framer: Framer, bytes: Buffer, cuts: readonly number[], strict = false): Collected {
-  const checker = new FrameChecker({ strict });
+export function collect(framer: Framer, bytes: Buffer, cuts: readonly number[]): Collected {
   const records = new Uint32Array(3 * RECORD_WORDS);
   const result: Collected = { frames: [], rest: 0, mostKept: 0, mostHeld: 0, scans: 0 };
   let kept: Buffer = Buffer.alloc(0);
@@ -56,7 +54,7 @@ export function collect(framer: Framer, bytes: Buffer, cuts: readonly number[], 
         }
         const piece = input.subarray(word(R.BODY_START), word(R.BODY_END));
         if (word(R.KIND) === KIND.WHOLE || word(R.KIND) === KIND.HEAD) {
-          const issue = checker.check(input, records, base);
+          const issue = word(R.ISSUE);
           const { body: _body, flag: _flag, ...text } = decodeFrame(input, records, base);
           open = {
             text,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { encodeEnd, encodeHead, encodeRequest, encodeResponse } from '../../src/syntax/encode.ts';
-import { parse } from '../../src/syntax/parse.ts';
+import { parse } from '../../src/parse/parse.ts';
 import type { Frame } from '../../src/syntax/frame.ts';
 
 const to = ['msrp://relay.example:2855/9dK2mQ7xR4tY1zWb0Lp8;tcp', 'msrp://bob.example:2855/s2;tcp'];

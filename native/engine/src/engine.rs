@@ -2,10 +2,10 @@
 
 use crate::contract::{Answer, Authority, CloseReason, ConnectSpec, ConnectionId, ConnectionInfo, Event, Limits};
 use crate::contract::{ListenerId, RequestId, SessionCloseReason, SessionId, SessionInfo, SessionSpec, Stats};
-use crate::inbox::{Command, Inbox, Query, Shared};
+use crate::inbox::{Command, Inbox, Query, Shared, lock};
 use crate::info::STAND_IN;
 use crate::plane::{Plane, WORKER_BITS, worker_of};
-use crate::ring::Ring;
+use crate::ring::{Ring, Wake};
 use crate::tid::MAX_WORKERS;
 use crate::worker::{Clock, WAKER, Worker};
 use mio::{Poll, Waker};
@@ -33,8 +33,8 @@ pub struct Options {
     pub seed: [u8; 32],
     /// Events that may wait for the control plane; above, the connections that cause them are not read from.
     pub ring_events: usize,
-    /// Called (on any thread) when events wait; must not block.
-    pub wake: Box<dyn Fn() + Send + Sync>,
+    /// Called (on any thread) when events wait, until the engine has stopped; must not block.
+    pub wake: Wake,
 }
 
 /// An engine: worker threads that own listeners, connections, sessions and transactions.
@@ -122,6 +122,8 @@ impl Engine {
     /// Opens a session (relay R-034).
     pub fn open_session(&self, spec: SessionSpec) -> SessionId {
         let worker = self.worker_of(spec.connection);
+        // At once, so that a request that comes in on any worker from now on finds the session behind this command.
+        self.shared.note_session(&spec.uri, worker);
         let session = ((self.last_session.fetch_add(1, Ordering::Relaxed) + 1) << WORKER_BITS) | worker as u64;
         self.send(worker, Command::OpenSession { session, spec: Box::new(spec) });
         session
@@ -192,7 +194,7 @@ impl Engine {
     /// Counters and gauges.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let mut stats = Stats::default();
+        let mut stats = lock(&self.shared.last_stats).clone();
         for other in self.ask(Query::Stats) {
             stats.add(&other);
         }
@@ -213,13 +215,17 @@ impl Engine {
         self.send_all(|| Command::Drain);
     }
 
-    /// Closes everything at once and waits for the threads.
+    /// Closes everything at once and waits for the threads. Events and counters can still be taken.
     pub fn stop(&mut self) {
+        if self.threads.is_empty() {
+            return;
+        }
         self.send_all(|| Command::Stop);
         for thread in self.threads.drain(..) {
             // A worker that has panicked has said so by its last event.
             let _ = thread.join();
         }
+        self.ring.close();
     }
 
     fn worker_of(&self, id: u64) -> usize {

@@ -1,6 +1,7 @@
 //! A frame in the bytes that were read: what its record says, by name.
 
 use msrp_core::frame::record::{RECORD_WORDS, Record, STAR, bit, word};
+use msrp_core::syntax::path;
 
 /// Bytes and the record of one frame (or head, or piece) in them.
 #[derive(Clone, Copy)]
@@ -73,6 +74,7 @@ impl<'a> Frame<'a> {
         self.span(word::TO_START, word::FROM_END)
     }
 
+    /// Empty when it is no path.
     pub fn to_path(&self) -> Vec<Box<[u8]>> {
         uris(self.span(word::TO_START, word::TO_END))
     }
@@ -125,7 +127,10 @@ impl<'a> Frame<'a> {
 }
 
 fn uris(value: &[u8]) -> Vec<Box<[u8]>> {
-    msrp_core::syntax::path::uris(value).map(Box::from).collect()
+    if path::check_path(value, 0, false).is_none() {
+        return Vec::new();
+    }
+    path::uris(value).map(Box::from).collect()
 }
 
 /// Header lines as names and values without the white space around them.

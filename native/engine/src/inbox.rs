@@ -109,6 +109,8 @@ pub struct Shared {
     directory: RwLock<AHashMap<Box<[u8]>, usize>>,
     connections: AtomicUsize,
     per_ip: Mutex<AHashMap<IpAddr, usize>>,
+    /// The last counters of workers that have ended.
+    pub last_stats: Mutex<Stats>,
 }
 
 impl Shared {
@@ -118,6 +120,7 @@ impl Shared {
             directory: RwLock::default(),
             connections: AtomicUsize::new(0),
             per_ip: Mutex::default(),
+            last_stats: Mutex::default(),
         }
     }
 

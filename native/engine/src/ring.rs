@@ -14,18 +14,22 @@ pub struct Ring {
     woken: AtomicBool,
     /// A worker waits for room.
     awaited: AtomicBool,
-    wake: Box<dyn Fn() + Send + Sync>,
+    /// None once nobody listens any more.
+    wake: Mutex<Option<Wake>>,
 }
+
+/// Says to the control plane that events wait.
+pub type Wake = Box<dyn Fn() + Send + Sync>;
 
 impl Ring {
     /// `wake` is called when events wait that the control plane has not been woken for; it must not block.
-    pub fn new(capacity: usize, wake: Box<dyn Fn() + Send + Sync>) -> Self {
+    pub fn new(capacity: usize, wake: Wake) -> Self {
         Self {
             events: Mutex::new(VecDeque::new()),
             capacity,
             woken: AtomicBool::new(false),
             awaited: AtomicBool::new(false),
-            wake,
+            wake: Mutex::new(Some(wake)),
         }
     }
 
@@ -59,8 +63,15 @@ impl Ring {
 
     fn wake(&self) {
         if !self.woken.swap(true, Ordering::AcqRel) {
-            (self.wake)();
+            if let Some(wake) = &*lock(&self.wake) {
+                wake();
+            }
         }
+    }
+
+    /// Nobody is woken any more; what is in the ring can still be taken.
+    pub fn close(&self) {
+        *lock(&self.wake) = None;
     }
 }
 

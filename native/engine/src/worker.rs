@@ -10,7 +10,7 @@ use crate::contract::{Answer, CloseReason, ConnectSpec, ConnectionId, Event, Req
 use crate::contract::{SessionCloseReason, SessionId, SessionSpec};
 use crate::dial;
 use crate::forward::request_done;
-use crate::inbox::{Command, Query};
+use crate::inbox::{Command, Query, lock};
 use crate::listener::{FIRST_LISTENER, Listener};
 use crate::merge::merge;
 use crate::plane::Plane;
@@ -296,6 +296,7 @@ impl Worker {
         for key in sessions {
             close_session(plane, key, SessionCloseReason::Shutdown);
         }
+        lock(&plane.shared.last_stats).add(&plane.stats());
         // The last events are told whether the ring has room or not: there is no later.
         for event in mem::take(&mut plane.events) {
             self.ring.force(event);
@@ -310,8 +311,7 @@ fn open_session(plane: &mut Plane, id: SessionId, spec: SessionSpec) {
         if plane.has_moved(connection) {
             plane.pass_on(connection, Command::OpenSession { session: id, spec: Box::new(spec) });
         } else {
-            // The client has gone while its AUTH was being decided: the session ends before it began.
-            plane.emit(Event::SessionClosed { session: id, reason: SessionCloseReason::ConnectionClosed });
+            not_opened(plane, id, &spec.uri);
         }
         return;
     };
@@ -336,14 +336,21 @@ fn open_session(plane: &mut Plane, id: SessionId, spec: SessionSpec) {
         bytes_in: 0,
     };
     let Some(session) = open.then(|| plane.sessions.add(session)).flatten() else {
-        plane.emit(Event::SessionClosed { session: id, reason: SessionCloseReason::ConnectionClosed });
+        not_opened(plane, id, &uri);
         return;
     };
+    // Again: the connection may have moved here.
     plane.shared.note_session(&uri, worker);
     if let Some(connection) = plane.connections.get_mut(key) {
         connection.sessions.push(session);
         connection.probation = false;
     }
+}
+
+/// The client has gone while its AUTH was being decided: the session ends before it began.
+fn not_opened(plane: &mut Plane, session: SessionId, uri: &[u8]) {
+    plane.shared.forget_session(uri);
+    plane.emit(Event::SessionClosed { session, reason: SessionCloseReason::ConnectionClosed });
 }
 
 fn close_session_of(plane: &mut Plane, id: SessionId, reason: SessionCloseReason) {

@@ -1,6 +1,5 @@
 import type { ConnectionId, ListenerId, SocketAddress, TlsInfo } from '../engine.ts';
 import type { Framer } from '../../frame/framer.ts';
-import { FrameChecker } from '../../syntax/check.ts';
 import { Outbox } from './outbox.ts';
 import type { Route } from './route.ts';
 import type { SendStream } from './send-stream.ts';
@@ -18,8 +17,8 @@ export type ConnectionState = 'asking' | 'connecting' | 'open' | 'closing' | 'cl
 export class Connection {
   readonly id: ConnectionId;
   readonly direction: 'in' | 'out';
+  /** A decoder: its records are complete. */
   readonly framer: Framer;
-  readonly checker: FrameChecker;
   readonly outbox = new Outbox();
   listener: ListenerId | undefined;
   state: ConnectionState;
@@ -90,7 +89,6 @@ export class Connection {
     state: ConnectionState;
     remote: SocketAddress;
     framer: Framer;
-    pathUris: number;
     nowMs: number;
   }) {
     this.id = init.id;
@@ -98,7 +96,6 @@ export class Connection {
     this.state = init.state;
     this.remote = init.remote;
     this.framer = init.framer;
-    this.checker = new FrameChecker({ pathUris: init.pathUris });
     this.openedAtMs = this.lastActiveMs = init.nowMs;
     this.probation = init.direction === 'in';
   }

@@ -22,6 +22,8 @@ import type {
   TlsInfo,
   TlsServerSpec,
 } from '../engine.ts';
+import { TsDecoder } from '../../syntax/decoder.ts';
+import type { DecoderFactory } from '../../syntax/decoder.ts';
 import { closeConnection, closeSession } from './close.ts';
 import type { Connection } from './connection.ts';
 import { Dial } from './dial.ts';
@@ -38,9 +40,12 @@ import { Sweeper, TICK_MS } from './sweep.ts';
 import { SocketTransport } from './transport.ts';
 import { flush, onTransportEnd, onWritten } from './write.ts';
 
-/** Makes the engine that runs everywhere: node:net and node:tls, one thread. */
-export function createTsEngine(options: EngineOptions): Engine {
-  return new TsEngine(options);
+/** Makes the engine that runs everywhere: node:net and node:tls, one thread. Bytes are framed by what `makeDecoder` makes. */
+export function createTsEngine(
+  options: EngineOptions,
+  makeDecoder: DecoderFactory = (framing) => new TsDecoder(framing),
+): Engine {
+  return new TsEngine(options, makeDecoder);
 }
 
 class TsEngine implements Engine {
@@ -53,9 +58,9 @@ class TsEngine implements Engine {
   readonly #stopTicking: () => void;
   #turn: NodeJS.Immediate | undefined;
 
-  constructor(options: EngineOptions) {
+  constructor(options: EngineOptions, makeDecoder: DecoderFactory) {
     this.#onEvents = options.onEvents;
-    const plane = new Plane(options.limits, options.environment, () => {
+    const plane = new Plane(options.limits, options.environment, makeDecoder, () => {
       this.#turn = setImmediate(() => this.#endTurn());
     });
     this.#plane = plane;

@@ -1,5 +1,6 @@
 import { BIT, METHOD, R } from '../../frame/record.ts';
-import { REPORT } from '../../syntax/header-value.ts';
+import { rangeNumber } from '../../syntax/byte-range.ts';
+import { REPORT, failureReportOf } from '../../syntax/header-value.ts';
 import { closeConnection } from './close.ts';
 import type { Connection } from './connection.ts';
 import { RESPONSE_KIND } from './counters.ts';
@@ -20,10 +21,9 @@ export function onRequest(
   bytes: Buffer,
   records: Uint32Array,
   base: number,
-  issue: number,
 ): void {
   const method = records[base + R.METHOD] as number;
-  if (issue !== 0) {
+  if (records[base + R.ISSUE] !== 0) {
     refuseMalformed(plane, connection, bytes, records, base);
     return;
   }
@@ -102,15 +102,16 @@ function forwardSend(
   route: Route,
 ): void {
   const target = route.target as Connection;
-  const { checker } = source;
   const octets = (records[base + R.BODY_END] as number) - (records[base + R.BODY_START] as number);
   const limit = plane.limits.messageBytes;
-  const failureReport = checker.failureReport;
+  const failureReport = failureReportOf(records, base);
+  const start = rangeNumber(records, base + R.RANGE_START);
+  const total = rangeNumber(records, base + R.RANGE_TOTAL);
   let refusal = 0;
   if (records[base + R.MESSAGE_ID_END] === 0) refusal = 400;
   else if (!learnPeer(route, source)) refusal = 506;
   else if (target.shedding) refusal = 408;
-  else if (limit !== 0 && (checker.range.total > limit || checker.range.start - 1 + octets > limit)) refusal = 413;
+  else if (limit !== 0 && (total > limit || start - 1 + octets > limit)) refusal = 413;
   const transaction = refusal === 0 && failureReport !== REPORT.NO ? plane.transactions.take() : undefined;
   if (refusal === 0 && transaction === undefined && failureReport !== REPORT.NO) refusal = 408;
   if (refusal !== 0) {
@@ -130,9 +131,9 @@ function forwardSend(
       records[base + R.MESSAGE_ID_START],
       records[base + R.MESSAGE_ID_END],
     );
-    transaction.start = checker.range.start;
+    transaction.start = start;
     transaction.octets = octets;
-    transaction.total = checker.range.total;
+    transaction.total = total;
     transaction.deadlineMs = plane.nowMs + plane.limits.transactionMs;
     transaction.queuedUpTo = target.queuedTotal;
     plane.transactions.open(transaction);
@@ -379,7 +380,7 @@ function refusePaths(
   status: number,
 ): void {
   const method = records[base + R.METHOD] as number;
-  const silent = method === METHOD.REPORT || (method === METHOD.SEND && connection.checker.failureReport === REPORT.NO);
+  const silent = method === METHOD.REPORT || (method === METHOD.SEND && failureReportOf(records, base) === REPORT.NO);
   if (silent || toPath.length === 0 || fromPath.length === 0) {
     plane.counters.dropped++;
     return;

@@ -7,7 +7,7 @@ import type {
   RequestId,
   SocketAddress,
 } from '../engine.ts';
-import { TsFramer } from '../../frame/ts-framer.ts';
+import type { DecoderFactory } from '../../syntax/decoder.ts';
 import type { MsrpUri } from '../../syntax/uri.ts';
 import { Connection } from './connection.ts';
 import type { ConnectionState } from './connection.ts';
@@ -47,6 +47,7 @@ export class Plane {
   /** Nothing new is accepted any more. */
   draining = false;
 
+  readonly #makeDecoder: DecoderFactory;
   readonly #endOfTurn: () => void;
   #scheduled = false;
   #events: EngineEvent[] = [];
@@ -54,11 +55,17 @@ export class Plane {
   #lastId = 0;
 
   /** `endOfTurn` is called once for each turn in which something was emitted or queued. */
-  constructor(limits: EngineLimits, environment: EngineEnvironment, endOfTurn: () => void) {
+  constructor(
+    limits: EngineLimits,
+    environment: EngineEnvironment,
+    makeDecoder: DecoderFactory,
+    endOfTurn: () => void,
+  ) {
     this.limits = limits;
     this.environment = environment;
     this.nowMs = environment.nowMs();
     this.tids = new TidSource((into) => environment.random(into));
+    this.#makeDecoder = makeDecoder;
     this.#endOfTurn = endOfTurn;
   }
 
@@ -69,14 +76,14 @@ export class Plane {
   /** Makes a connection and enters it into the table. */
   addConnection(direction: 'in' | 'out', state: ConnectionState, remote: SocketAddress): Connection {
     const { lineBytes, headerLines, headerBytes, nonSendBodyBytes, pathUris } = this.limits;
-    const framer = new TsFramer({ limits: { lineBytes, headerLines, headerBytes, nonSendBodyBytes } });
+    const limits = { lineBytes, headerLines, headerBytes, nonSendBodyBytes };
+    const framer = this.#makeDecoder({ limits, pathUris });
     const connection = new Connection({
       id: this.nextId(),
       direction,
       state,
       remote,
       framer,
-      pathUris,
       nowMs: this.nowMs,
     });
     this.connections.set(connection.id, connection);

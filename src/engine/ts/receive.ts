@@ -7,6 +7,7 @@ import type { Plane } from './plane.ts';
 import { onResponse } from './response.ts';
 import { refusedRoute } from './route.ts';
 import { SendStream } from './send-stream.ts';
+import { rangeNumber } from '../../syntax/byte-range.ts';
 import { readPath } from '../../syntax/frame.ts';
 
 /** Bytes have come in: framed, and every frame dealt with. What is incomplete is kept for the next time. */
@@ -73,15 +74,15 @@ function onRecord(plane: Plane, connection: Connection, bytes: Buffer, base: num
   switch (records[base + R.KIND]) {
     case KIND.WHOLE: {
       connection.reads = 0;
-      const issue = connection.checker.check(bytes, records, base);
+      const issue = records[base + R.ISSUE] as number;
       if (issue !== 0) plane.counters.reject(frameErrorName(issue));
       if (((records[base + R.BITS] as number) & BIT.RESPONSE) !== 0) {
         plane.counters.framesIn[RESPONSE_KIND]!++;
-        onResponse(plane, connection, bytes, records, base, issue);
+        onResponse(plane, connection, bytes, records, base);
         return;
       }
       plane.counters.framesIn[records[base + R.METHOD] as number]!++;
-      onRequest(plane, connection, bytes, records, base, issue);
+      onRequest(plane, connection, bytes, records, base);
       return;
     }
     case KIND.HEAD:
@@ -108,7 +109,7 @@ function onRecord(plane: Plane, connection: Connection, bytes: Buffer, base: num
 
 /** The head of a SEND that is passed on while it comes in: refused now, read to its end all the same (relay R-063). */
 function beginStream(plane: Plane, connection: Connection, bytes: Buffer, base: number): void {
-  const issue = connection.checker.check(bytes, records, base);
+  const issue = records[base + R.ISSUE] as number;
   let status = 0;
   let route;
   if (issue !== 0) {
@@ -128,7 +129,7 @@ function beginStream(plane: Plane, connection: Connection, bytes: Buffer, base: 
     if (status === 0 && records[base + R.MESSAGE_ID_END] === 0) status = 400;
     else if (status === 0 && !learnPeer(route, connection)) status = 506;
     else if (status === 0 && route.target?.shedding === true) status = 408;
-    else if (status === 0 && limit !== 0 && connection.checker.range.total > limit) status = 413;
+    else if (status === 0 && limit !== 0 && rangeNumber(records, base + R.RANGE_TOTAL) > limit) status = 413;
   }
   const stream = new SendStream(plane, connection, route, bytes, records, base, status);
   connection.incoming = stream;

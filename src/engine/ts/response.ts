@@ -16,13 +16,13 @@ export function onResponse(
   bytes: Buffer,
   records: Uint32Array,
   base: number,
-  issue: number,
 ): void {
   const { transactions, counters } = plane;
   if (((records[base + R.BITS] as number) & BIT.SAME_PATHS) === 0) connection.lastResponseTo = '';
   const tidStart = records[base + R.TID_START] as number;
   const tidEnd = records[base + R.TID_END] as number;
-  const transaction = issue === 0 ? transactions.find(bytes, tidStart, tidEnd, connection) : undefined;
+  const transaction =
+    records[base + R.ISSUE] === 0 ? transactions.find(bytes, tidStart, tidEnd, connection) : undefined;
   if (transaction === undefined || !isOurs(transaction, connection, bytes, records, base)) {
     counters.dropped++;
     return;

@@ -1,5 +1,6 @@
 import { METHOD, R } from '../../frame/record.ts';
-import { REPORT } from '../../syntax/header-value.ts';
+import { rangeNumber } from '../../syntax/byte-range.ts';
+import { REPORT, failureReportOf } from '../../syntax/header-value.ts';
 import type { Connection } from './connection.ts';
 import { holdIfFull } from './flow.ts';
 import { countMessage } from './forward.ts';
@@ -61,16 +62,15 @@ export class SendStream {
     status: number,
   ) {
     const word = (index: number): number => records[base + index] as number;
-    const { checker } = source;
     this.#plane = plane;
     this.#source = source;
     this.#route = route;
     this.#status = status;
-    this.#failureReport = checker.failureReport;
+    this.#failureReport = failureReportOf(records, base);
     this.#tid = bytes.toString('latin1', word(R.TID_START), word(R.TID_END));
     this.#messageId = bytes.toString('latin1', word(R.MESSAGE_ID_START), word(R.MESSAGE_ID_END));
-    this.#start = this.#chunkStart = checker.range.start;
-    this.#total = checker.range.total;
+    this.#start = this.#chunkStart = rangeNumber(records, base + R.RANGE_START);
+    this.#total = rangeNumber(records, base + R.RANGE_TOTAL);
     // Without a Byte-Range one is put in front: MIME headers must stay last.
     const line = word(R.BYTE_RANGE_LINE) || word(R.HEADERS_START);
     const behind = word(R.BYTE_RANGE_LINE) === 0 ? line : bytes.indexOf(10, line) + 1;

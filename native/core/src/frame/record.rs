@@ -97,9 +97,10 @@ pub mod word {
     pub const SESSION_START: usize = 41;
     /// End of the session-id.
     pub const SESSION_END: usize = 42;
-    /// Success-Report and, from bit 8 on, Failure-Report: numbers of `REPORT`, with their defaults; 0 for a bad value.
+    /// Success-Report and, from bit 8 on, Failure-Report: numbers of `REPORT`, with their defaults; 0 for none of them.
     pub const REPORTS: usize = 43;
-    /// Byte-Range as numbers of two words, the lower 32 bits first; upper word [`super::STAR`]: `*`. Absent or bad: `1-*`/`*`.
+    /// Byte-Range as numbers of two words, the lower 32 bits first; upper word [`super::STAR`]: `*`. When it is absent, and in a
+    /// frame with an ISSUE: `1-*`/`*`.
     pub const RANGE_START: usize = 44;
     /// Number of the last octet.
     pub const RANGE_END: usize = 46;

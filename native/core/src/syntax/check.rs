@@ -26,30 +26,26 @@ impl Checker {
     /// Checks the frame (or head) of a record, and fills the words that a framer leaves.
     pub(crate) fn check(&mut self, bytes: &[u8], record: &mut Record) {
         let bits = record[word::BITS];
-        let mut bad = FirstBad(u32::MAX);
-        // Who may be answered, and what, depends on these even when the rest is wrong.
-        record[word::REPORTS] = reports(bytes, record, &mut bad);
-        let mut range = None;
-        bad.unless(bytes, record, word::BYTE_RANGE_START, |value| {
-            range = ByteRange::parse(value);
-            range.is_some()
-        });
-        write_range(record, range.unwrap_or(ByteRange::ANY));
-        // Paths that are not in their place are no measure for the frames that follow.
-        let in_place = bits & (bit::NEW_PATHS | bit::SAME_PATHS) != 0;
-        let paths = if in_place { self.paths(bits, bytes, record) } else { None };
-        if let Some(PathStart { session: [start, end] }) = paths
-            && end != 0
-        {
-            record[word::SESSION_START] = record[word::TO_START] + start;
-            record[word::SESSION_END] = record[word::TO_START] + end;
+        write_range(record, ByteRange::ANY);
+        // Who may be answered depends on these even when the rest is wrong.
+        record[word::REPORTS] = reports(bytes, record);
+        let mut paths = None;
+        if bits & (bit::NEW_PATHS | bit::SAME_PATHS) != 0 {
+            paths = self.paths(bits, bytes, record);
+            if let Some(PathStart { session: [start, end] }) = paths
+                && end != 0
+            {
+                record[word::SESSION_START] = record[word::TO_START] + start;
+                record[word::SESSION_END] = record[word::TO_START] + end;
+            }
         }
         if record[word::ISSUE] != 0 {
             return;
         }
-        let checked = if paths.is_none() { Err(FrameError::Uri) } else { self.values(bytes, record, bad) };
-        if let Err(error) = checked.and_then(|()| self.content(bits, record)) {
-            record[word::ISSUE] = u32::from(error.code());
+        let checked = if paths.is_none() { Err(FrameError::Uri) } else { self.values(bytes, record) };
+        match checked.and_then(|range| self.content(bits, record).map(|()| range)) {
+            Ok(range) => write_range(record, range),
+            Err(error) => record[word::ISSUE] = u32::from(error.code()),
         }
     }
 
@@ -73,9 +69,25 @@ impl Checker {
     }
 
     /// Header values. The only one that is no `E_HEADER_VALUE` is Use-Path, so order matters for that one alone.
-    fn values(&self, bytes: &[u8], record: &Record, mut bad: FirstBad) -> Result<(), FrameError> {
+    fn values(&self, bytes: &[u8], record: &Record) -> Result<ByteRange, FrameError> {
+        let mut bad = FirstBad(u32::MAX);
         let strict = self.options.strict;
         bad.unless(bytes, record, word::MESSAGE_ID_START, |value| is_message_id(value, strict));
+        let reports = record[word::REPORTS];
+        if matches!(reports & 0xff, 0 | report::PARTIAL) {
+            bad.at(record[word::SUCCESS_REPORT_START]);
+        }
+        if reports >> 8 == 0 {
+            bad.at(record[word::FAILURE_REPORT_START]);
+        }
+        let mut range = ByteRange::ANY;
+        bad.unless(bytes, record, word::BYTE_RANGE_START, |value| match ByteRange::parse(value) {
+            Some(parsed) => {
+                range = parsed;
+                true
+            }
+            None => false,
+        });
         bad.unless(bytes, record, word::CONTENT_TYPE_START, |value| is_content_type(value, strict));
         bad.unless(bytes, record, word::STATUS_START, |value| Status::parse(value).is_some());
         for expires in [word::EXPIRES_START, word::MIN_EXPIRES_START, word::MAX_EXPIRES_START] {
@@ -85,7 +97,7 @@ impl Checker {
         if end != 0 && start < bad.0 && self.path(value(bytes, start, end)).is_none() {
             return Err(FrameError::Uri);
         }
-        if bad.0 == u32::MAX { Ok(()) } else { Err(FrameError::HeaderValue) }
+        if bad.0 == u32::MAX { Ok(range) } else { Err(FrameError::HeaderValue) }
     }
 
     /// Whether there is a body decides whether there may be a Content-Type (core C-016, C-017, D-03 d and e).
@@ -101,10 +113,14 @@ impl Checker {
     }
 }
 
-/// Offset of the first bad value; `u32::MAX` for none.
+/// Offset of the first bad value.
 struct FirstBad(u32);
 
 impl FirstBad {
+    fn at(&mut self, offset: u32) {
+        self.0 = self.0.min(offset);
+    }
+
     /// Notes the value of the pair at `start`, if there is one, unless it is good.
     #[inline]
     fn unless(&mut self, bytes: &[u8], record: &Record, start: usize, good: impl FnOnce(&[u8]) -> bool) {
@@ -112,23 +128,16 @@ impl FirstBad {
             && end != 0
             && !good(value(bytes, start, end))
         {
-            self.0 = self.0.min(start);
+            self.at(start);
         }
     }
 }
 
 /// Success-Report and Failure-Report with their defaults (RFC 4975 section 7.1.1, core C-042).
-fn reports(bytes: &[u8], record: &Record, bad: &mut FirstBad) -> u32 {
-    let (mut success, mut failure) = (report::NO, report::YES);
-    bad.unless(bytes, record, word::SUCCESS_REPORT_START, |value| {
-        // Only failures are reported in part.
-        success = Some(report_value(value)).filter(|&value| value != report::PARTIAL).unwrap_or(0);
-        success != 0
-    });
-    bad.unless(bytes, record, word::FAILURE_REPORT_START, |value| {
-        failure = report_value(value);
-        failure != 0
-    });
+fn reports(bytes: &[u8], record: &Record) -> u32 {
+    let read = |start, end, default| if end == 0 { default } else { report_value(value(bytes, start, end)) };
+    let success = read(record[word::SUCCESS_REPORT_START], record[word::SUCCESS_REPORT_END], report::NO);
+    let failure = read(record[word::FAILURE_REPORT_START], record[word::FAILURE_REPORT_END], report::YES);
     success | failure << 8
 }
 

@@ -22,8 +22,8 @@ impl Default for DecodeOptions {
 /// A [`Framer`] that also checks what does not decide the boundary of a frame (core D-05).
 ///
 /// In the records of whole frames and heads, ISSUE is the objection that comes first in the order of all checks, and the words
-/// from `SESSION_START` on are filled, whatever the objection: the session when the paths are in their place and good, reports and
-/// Byte-Range as far as these themselves are good.
+/// from `SESSION_START` on are filled: the session when the paths are in their place and good, reports as far as these themselves
+/// are good, the Byte-Range when there is no objection at all.
 #[derive(Debug)]
 pub struct Decoder {
     framer: Framer,

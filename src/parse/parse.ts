@@ -1,10 +1,10 @@
+import { chooseFramer } from '../addon/choose.ts';
+import type { EngineWish } from '../addon/choose.ts';
 import type { ErrorCode } from '../errors.ts';
-import { TsFramer } from '../frame/ts-framer.ts';
 import { KIND, R, RECORD_WORDS, frameErrorName } from '../frame/record.ts';
-import type { FrameLimits } from '../frame/framer.ts';
-import { FrameChecker } from './check.ts';
-import { decodeFrame } from './frame.ts';
-import type { Frame } from './frame.ts';
+import type { FrameLimits, Framer } from '../frame/framer.ts';
+import { decodeFrame } from '../syntax/frame.ts';
+import type { Frame } from '../syntax/frame.ts';
 
 /** A frame with where it lies in the input: bytes `start`…`end`. */
 export interface ParsedFrame {
@@ -38,6 +38,8 @@ export interface ParseOptions {
   readonly strict?: boolean;
   /** Default: those of core D-04. */
   readonly limits?: FrameLimits;
+  /** `auto` (default): native code where it loads. `native`: throws `E_ADDON` where it does not. Frames are the same. */
+  readonly engine?: EngineWish;
 }
 
 /**
@@ -45,10 +47,13 @@ export interface ParseOptions {
  *
  * Ends with an IncompleteRest when bytes are left over, or with a fatal ParseError.
  */
-export function* parse(bytes: Uint8Array, options: ParseOptions = {}): Generator<ParseResult, void, undefined> {
-  const input = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const framer = new TsFramer({ ...options, streamAfterBytes: Infinity });
-  const checker = new FrameChecker(options);
+export function parse(bytes: Uint8Array, options: ParseOptions = {}): Generator<ParseResult, void, undefined> {
+  const { engine = 'auto', ...framing } = options;
+  const framer = chooseFramer(engine).make({ ...framing, streamAfterBytes: Infinity });
+  return results(framer, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+}
+
+function* results(framer: Framer, input: Buffer): Generator<ParseResult, void, undefined> {
   const records = new Uint32Array(BATCH * RECORD_WORDS);
   let from = 0;
   while (from < input.length) {
@@ -66,7 +71,7 @@ export function* parse(bytes: Uint8Array, options: ParseOptions = {}): Generator
         return;
       }
       const end = records[base + R.END] as number;
-      const issue = checker.check(input, records, base);
+      const issue = records[base + R.ISSUE] as number;
       if (issue === 0) yield { type: 'frame', frame: decodeFrame(input, records, base), start, end };
       else yield { type: 'error', code: frameErrorName(issue), fatal: false, start, end };
     }

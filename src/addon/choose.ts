@@ -1,0 +1,48 @@
+import { MsrpError } from '../errors.ts';
+import { MixedFramer } from '../frame/mixed-framer.ts';
+import { NativeFramer } from '../frame/native-framer.ts';
+import { PATH_URIS, TsDecoder } from '../syntax/decoder.ts';
+import type { DecoderFactory } from '../syntax/decoder.ts';
+import type { Addon } from './contract.ts';
+import { explain, loadAddon } from './load.ts';
+
+/** What runs where there is a choice. `auto`: native code where it loads, TypeScript elsewhere. */
+export type EngineWish = 'auto' | 'native' | 'ts';
+
+/** The framer that runs, and why it and no other. */
+export interface FramerChoice {
+  readonly kind: 'native' | 'ts';
+  /** Of the addon; undefined without one. */
+  readonly version?: string;
+  readonly reason: string;
+  /** Makes the decoder of one stream. */
+  readonly make: DecoderFactory;
+}
+
+/** Chooses the framer. `native` throws `E_ADDON` with the whole chain of causes when the addon does not load. */
+export function chooseFramer(wish: EngineWish): FramerChoice {
+  if (wish === 'ts') return { kind: 'ts', reason: 'no addon is looked for', make: makeTs };
+  const result = loadAddon();
+  if ('addon' in result) {
+    const { addon, from } = result;
+    const version = addon.version();
+    return { kind: 'native', version, reason: `addon ${version} from ${from}`, make: makeMixed(addon) };
+  }
+  const reason = explain(result.failures);
+  if (wish === 'auto') return { kind: 'ts', reason: `no addon: ${reason}`, make: makeTs };
+  throw new MsrpError('E_ADDON', reason, { cause: result.failures[0]?.error });
+}
+
+const makeTs: DecoderFactory = (options) => new TsDecoder(options);
+
+function makeMixed(addon: Addon): DecoderFactory {
+  return (options) =>
+    new MixedFramer(
+      new TsDecoder(options),
+      () => new NativeFramer(addon.Framer, { pathUris: PATH_URIS, ...options }),
+      NATIVE_FROM_BYTES,
+    );
+}
+
+/** Inputs of so many bytes and more are framed faster by the addon, its call included (docs/BENCHMARKING.md). */
+const NATIVE_FROM_BYTES = 64;

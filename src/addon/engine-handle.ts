@@ -1,0 +1,160 @@
+/** The native engine as the addon exports it; `native/addon/index.d.ts` is made from its source. */
+export type AddonEngineClass = new (settings: HandleSettings, wake: () => void) => EngineHandle;
+
+export interface HandleSettings {
+  /** Threads, 1…62. */
+  readonly workers: number;
+  /** The clock of the contract, in ms. */
+  readonly nowMs: number;
+  /** The threads read the monotonic clock themselves; else `tick` moves time. */
+  readonly ownClock: boolean;
+  /** 32 strong random bytes. */
+  readonly seed: Uint8Array;
+  /** Events that may wait; above, the connections that cause them are not read from. */
+  readonly ringEvents: number;
+  readonly limits: HandleLimits;
+}
+
+/** Limits and timeouts as in `EngineLimits`, but for those of TLS. */
+export interface HandleLimits {
+  readonly sendTimeoutMs: number;
+  readonly maxMsgChunks: number;
+  readonly maxConnections: number;
+  readonly maxConnectionsPerIp: number;
+  readonly lineBytes: number;
+  readonly headerBytes: number;
+  readonly headerLines: number;
+  readonly pathUris: number;
+  readonly nonSendBodyBytes: number;
+  readonly messageBytes: number;
+  readonly outboxBytes: number;
+  readonly transactionsPerConnection: number;
+  readonly probationMs: number;
+  readonly idleMs: number;
+  readonly transactionMs: number;
+}
+
+/** Commands return at once; what is asked (`connections`, `sessions`, `stats`) is answered behind all commands before it. */
+export interface EngineHandle {
+  /** Throws with the text of the system. `address` is an IP address. */
+  listen(address: string, port: number): { listener: number; address: string; port: number };
+  unlisten(listener: number): void;
+  setAuthorities(authorities: { host: string; port: number }[]): void;
+  setLimits(limits: HandleLimits): void;
+  openSession(session: {
+    uri: string;
+    clientPath: string[];
+    connection: number;
+    relay?: string;
+    expiresAtMs: number;
+    exclusivePeer: boolean;
+  }): number;
+  extendSession(session: number, expiresAtMs: number): void;
+  closeSession(session: number, reason: string): void;
+  /** Headers are names and values in turn. */
+  answer(request: number, status: number, comment: string, headers: string[]): void;
+  connectHop(
+    hop: number,
+    settings: {
+      key: string;
+      candidates: { address: string; port: number }[];
+      timeoutMs: number;
+      localAddress?: string;
+      relay?: string;
+    },
+  ): void;
+  refuseHop(hop: number, status: number): void;
+  identify(connection: number, relay: string): void;
+  closeConnection(connection: number, reason: string): void;
+  tick(nowMs: number): void;
+  connections(): ConnectionView[];
+  sessions(): SessionView[];
+  stats(): StatsView;
+  takeEvents(): EngineNotice[];
+  drain(): void;
+  stop(): void;
+}
+
+/** An event; which members are there depends on its type. */
+export interface EngineNotice {
+  type: string;
+  connection?: number;
+  incoming?: boolean;
+  listener?: number;
+  remoteAddress?: string;
+  remotePort?: number;
+  localAddress?: string;
+  localPort?: number;
+  reason?: string;
+  detail?: string;
+  bytesIn?: number;
+  bytesOut?: number;
+  request?: number;
+  method?: string;
+  toPath?: string[];
+  fromPath?: string[];
+  /** Names and values in turn. */
+  headers?: string[];
+  hop?: number;
+  session?: number;
+  uri?: string;
+  pathLength?: number;
+}
+
+export interface ConnectionView {
+  connection: number;
+  incoming: boolean;
+  listener?: number;
+  state: string;
+  remoteAddress?: string;
+  remotePort?: number;
+  localAddress?: string;
+  localPort?: number;
+  openedAtMs: number;
+  queuedBytes: number;
+  sessions: number;
+  transactions: number;
+  paused: boolean;
+  bytesIn: number;
+  bytesOut: number;
+}
+
+export interface SessionView {
+  session: number;
+  connection: number;
+  peer?: number;
+  expiresAtMs: number;
+  framesOut: number;
+  bytesOut: number;
+  framesIn: number;
+  bytesIn: number;
+}
+
+export interface NamedCount {
+  name: string;
+  count: number;
+}
+
+export interface StatsView {
+  connections: number;
+  sessions: number;
+  transactions: number;
+  queuedBytes: number;
+  accepted: number;
+  dialled: number;
+  bytesIn: number;
+  bytesOut: number;
+  /** By method number of the frame record; 5: responses. */
+  framesIn: number[];
+  framesOut: number[];
+  rejects: NamedCount[];
+  closes: NamedCount[];
+  reports: NamedCount[];
+  responses: NamedCount[];
+  dropped: number;
+  interruptions: number;
+  pauses: number;
+  timeouts: number;
+  /** Something is under way that a drain waits for. */
+  busy: boolean;
+}

@@ -1,0 +1,198 @@
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import type { AddonEngineClass, EngineHandle, HandleLimits } from '../../addon/engine-handle.ts';
+import { MsrpError } from '../../errors.ts';
+import type {
+  Answer,
+  BoundListener,
+  CloseReason,
+  ConnectSpec,
+  ConnectionId,
+  ConnectionInfo,
+  Engine,
+  EngineEnvironment,
+  EngineEvent,
+  EngineLimits,
+  EngineOptions,
+  EngineStats,
+  ListenSpec,
+  ListenerId,
+  OwnAuthority,
+  RequestId,
+  SessionCloseReason,
+  SessionId,
+  SessionInfo,
+  SessionSpec,
+  TlsServerSpec,
+} from '../engine.ts';
+import { eventOf } from './event.ts';
+import { connectionInfo, statsOf } from './view.ts';
+
+export interface NativeEngineParts {
+  readonly EngineHandle: AddonEngineClass;
+  /** Threads, 1…62. */
+  readonly workers: number;
+  /** Called once when a thread has failed: the engine is of no use any more. */
+  readonly onFault: (detail: string) => void;
+}
+
+/** Makes the engine whose sockets belong to threads of the addon (native/engine). */
+export function createNativeEngine(options: EngineOptions, parts: NativeEngineParts): Engine {
+  return new NativeEngine(options, parts);
+}
+
+/** The contract on one side, the addon on the other: conversion, and what needs the event loop. */
+class NativeEngine implements Engine {
+  readonly kind = 'native';
+  readonly #handle: EngineHandle;
+  readonly #environment: EngineEnvironment;
+  readonly #onEvents: (events: readonly EngineEvent[]) => void;
+  readonly #onFault: (detail: string) => void;
+  readonly #stopTicking: () => void;
+  #stopped: Promise<void> | undefined;
+
+  constructor(options: EngineOptions, { EngineHandle: Handle, workers, onFault }: NativeEngineParts) {
+    const { environment, limits } = options;
+    this.#environment = environment;
+    this.#onEvents = options.onEvents;
+    this.#onFault = onFault;
+    const seed = new Uint8Array(32);
+    environment.random(seed);
+    const ownClock = environment.monotonic === true;
+    const settings = { workers, nowMs: environment.nowMs(), ownClock, seed, ringEvents: RING_EVENTS };
+    this.#handle = new Handle({ ...settings, limits: handleLimits(limits) }, () => this.#takeEvents());
+    this.#stopTicking = ownClock
+      ? () => undefined
+      : environment.every(TICK_MS, () => this.#handle.tick(environment.nowMs()));
+  }
+
+  async listen({ address, port, tls }: ListenSpec): Promise<BoundListener> {
+    if (tls !== undefined) throw new MsrpError('E_LISTEN', 'the native engine has no TLS in this version; use engine: ts');
+    try {
+      const host = isIP(address) === 0 ? (await lookup(address)).address : address;
+      return this.#handle.listen(host, port);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new MsrpError('E_LISTEN', `${address}:${port}: ${reason}`, { cause: error });
+    }
+  }
+
+  unlisten(listener: ListenerId): void {
+    this.#handle.unlisten(listener);
+  }
+
+  updateTls(_listener: ListenerId, _tls: TlsServerSpec): void {
+    // No listener has TLS: see listen().
+  }
+
+  setAuthorities(authorities: readonly OwnAuthority[]): void {
+    this.#handle.setAuthorities([...authorities]);
+  }
+
+  setLimits(limits: EngineLimits): void {
+    this.#handle.setLimits(handleLimits(limits));
+  }
+
+  openSession({ uri, clientPath, previousHop, expiresAtMs, exclusivePeer }: SessionSpec): SessionId {
+    return this.#handle.openSession({
+      uri,
+      clientPath: [...clientPath],
+      connection: previousHop.connection,
+      ...('relay' in previousHop ? { relay: previousHop.relay } : {}),
+      expiresAtMs,
+      exclusivePeer,
+    });
+  }
+
+  extendSession(session: SessionId, expiresAtMs: number): void {
+    this.#handle.extendSession(session, expiresAtMs);
+  }
+
+  closeSession(session: SessionId, reason: SessionCloseReason): void {
+    this.#handle.closeSession(session, reason);
+  }
+
+  answer(request: RequestId, { status, comment, headers }: Answer): void {
+    this.#handle.answer(request, status, comment, headers.flat());
+  }
+
+  connectHop(hop: ConnectionId, { key, candidates, timeoutMs, localAddress, relay, tls }: ConnectSpec): void {
+    this.#handle.connectHop(hop, {
+      key,
+      // Without TLS there is no way to reach it: it fails as if nobody had answered.
+      candidates: tls === undefined ? [...candidates] : [],
+      timeoutMs,
+      ...(localAddress === undefined ? {} : { localAddress }),
+      ...(relay === undefined ? {} : { relay }),
+    });
+  }
+
+  refuseHop(hop: ConnectionId, status: number): void {
+    this.#handle.refuseHop(hop, status);
+  }
+
+  identify(connection: ConnectionId, relay: string): void {
+    this.#handle.identify(connection, relay);
+  }
+
+  closeConnection(connection: ConnectionId, reason: CloseReason): void {
+    this.#handle.closeConnection(connection, reason);
+  }
+
+  connections(): ConnectionInfo[] {
+    return this.#handle.connections().map(connectionInfo);
+  }
+
+  sessions(): SessionInfo[] {
+    return this.#handle.sessions();
+  }
+
+  stats(): EngineStats {
+    return statsOf(this.#handle.stats());
+  }
+
+  async drain(timeoutMs: number): Promise<void> {
+    this.#handle.drain();
+    await new Promise<void>((resolve) => {
+      const deadlineMs = this.#environment.nowMs() + timeoutMs;
+      const isOver = (): boolean => !this.#handle.stats().busy || this.#environment.nowMs() >= deadlineMs;
+      if (isOver()) {
+        resolve();
+        return;
+      }
+      const stop = this.#environment.every(TICK_MS, () => {
+        if (!isOver()) return;
+        stop();
+        resolve();
+      });
+    });
+    await this.stop();
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= (async () => {
+      this.#stopTicking();
+      this.#handle.stop();
+      this.#takeEvents();
+    })();
+    return this.#stopped;
+  }
+
+  #takeEvents(): void {
+    const notices = this.#handle.takeEvents();
+    const fault = notices.find(({ type }) => type === 'fault');
+    const events = notices.filter((notice) => notice !== fault).map(eventOf);
+    if (events.length > 0) this.#onEvents(events);
+    if (fault !== undefined) this.#onFault(fault.detail ?? '');
+  }
+}
+
+const TICK_MS = 100;
+
+/** Events that may wait for the event loop of Node: some milliseconds of a storm. */
+const RING_EVENTS = 4096;
+
+function handleLimits(limits: EngineLimits): HandleLimits {
+  const { tlsHandshakeTimeoutMs: _tls, ...rest } = limits;
+  return rest;
+}
