@@ -75,6 +75,8 @@ for (const { name, make } of ENGINES) {
       const body = randomBytes(60_000).toString('latin1').replaceAll('\r', '.');
       const bytes = Buffer.from(body, 'latin1');
       bob.write(Buffer.concat([Buffer.from(head('long', [], '1-*/60000')), bytes.subarray(0, 20_000)]));
+      // On its way out before anybody else comes.
+      await alice.peer.untilReceived(10_000);
       const cuts = [20_000, 21_000, 45_000];
       for (const [i, cut] of cuts.entries()) {
         carol.write(send(`car${i}`, [alice.uri, alice.own], 'msrp://carol.example:1/c;tcp', `carol ${i}`));

@@ -67,7 +67,7 @@ pub fn settle(plane: &mut Plane, key: Key, status: u16) {
     let paused = mem::take(&mut connection.pauses) > 0;
     let asks = mem::take(&mut connection.requests) > 0;
     let pool_key = connection.pool_key.take();
-    let relay = connection.relay.clone();
+    let (id, relay) = (connection.id, connection.relay.clone());
     connection.routes.clear();
     connection.last_route = None;
     connection.rest = Vec::new();
@@ -81,10 +81,8 @@ pub fn settle(plane: &mut Plane, key: Key, status: u16) {
     if asks {
         plane.requests.retain(|_, request| request.connection != key);
     }
-    if let Some(pool_key) = pool_key
-        && plane.pool.get(&pool_key) == Some(&key)
-    {
-        plane.pool.remove(&pool_key);
+    if let Some(pool_key) = pool_key {
+        plane.shared.unshare(&pool_key, id);
     }
     if let Some(relay) = relay {
         plane.forget_relay(key, &relay);

@@ -1,6 +1,7 @@
 //! Back-pressure (architecture invariant I2): a connection whose outbox or transaction list is full is not fed any more. Those
 //! that feed it are not read from, until it is down to half.
 
+use crate::connection::Connection;
 use crate::plane::Plane;
 use crate::table::Key;
 
@@ -92,7 +93,9 @@ pub fn shed_if_stuck(plane: &mut Plane, target: Key) {
         .iter()
         .copied()
         .filter(|&source| {
-            source != target && plane.connections.get(source).is_some_and(|source| source.routes.len() > 1)
+            // What has to do with other workers carries sessions of theirs, too.
+            let serves_others = |source: &Connection| source.routes.len() > 1 || source.is_remote() || source.stand_ins != 0;
+            source != target && plane.connections.get(source).is_some_and(serves_others)
         })
         .collect();
     if freed.is_empty() {

@@ -109,6 +109,8 @@ pub struct Shared {
     directory: RwLock<AHashMap<Box<[u8]>, usize>>,
     connections: AtomicUsize,
     per_ip: Mutex<AHashMap<IpAddr, usize>>,
+    /// Outgoing connections of all workers by the key under which they are shared.
+    pool: Mutex<AHashMap<Box<str>, ConnectionId>>,
     /// The last counters of workers that have ended.
     pub last_stats: Mutex<Stats>,
 }
@@ -120,6 +122,7 @@ impl Shared {
             directory: RwLock::default(),
             connections: AtomicUsize::new(0),
             per_ip: Mutex::default(),
+            pool: Mutex::default(),
             last_stats: Mutex::default(),
         }
     }
@@ -166,6 +169,24 @@ impl Shared {
             if *same == 0 {
                 per_ip.remove(&address);
             }
+        }
+    }
+
+    /// The outgoing connection with that key; when there is none, `connection` is it from now on.
+    pub fn share(&self, key: &str, connection: ConnectionId) -> Option<ConnectionId> {
+        let mut pool = lock(&self.pool);
+        let known = pool.get(key).copied();
+        if known.is_none() {
+            pool.insert(key.into(), connection);
+        }
+        known
+    }
+
+    /// An outgoing connection is not to be shared any more.
+    pub fn unshare(&self, key: &str, connection: ConnectionId) {
+        let mut pool = lock(&self.pool);
+        if pool.get(key) == Some(&connection) {
+            pool.remove(key);
         }
     }
 

@@ -42,8 +42,6 @@ pub struct Plane {
     pub transactions: TransactionTable,
     pub tids: TidSource,
     pub requests: AHashMap<RequestId, OpenRequest>,
-    /// Outgoing connections of this worker by the key under which they are shared.
-    pub pool: AHashMap<Box<str>, Key>,
     /// Connections of each relay known by certificate, latest last.
     pub relays: AHashMap<Rc<str>, Vec<Key>>,
     /// Other workers: stand-ins, and what goes to them at the end of the turn.
@@ -111,7 +109,6 @@ impl Plane {
             transactions: TransactionTable::new(worker),
             tids: TidSource::new(seed),
             requests: AHashMap::new(),
-            pool: AHashMap::new(),
             relays: AHashMap::new(),
             others: Remote::new(workers),
             counters: Counters::default(),

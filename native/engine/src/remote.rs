@@ -336,22 +336,40 @@ impl Plane {
     }
 
     fn stand_in(&mut self, frames: &Frames) -> Key {
+        let key = self.add_stand_in(frames.connection, frames.incoming, frames.from);
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.listener = frames.listener;
+            connection.remote = frames.remote;
+            connection.relay = frames.relay.as_deref().map(Rc::from);
+        }
+        key
+    }
+
+    /// The stand-in for an outgoing connection of another worker.
+    pub fn stand_in_for(&mut self, id: ConnectionId) -> Key {
+        match self.others.stand_ins.get(&id) {
+            Some(&key) => key,
+            None => self.add_stand_in(id, false, worker_of(id)),
+        }
+    }
+
+    fn add_stand_in(&mut self, id: ConnectionId, incoming: bool, worker: usize) -> Key {
         let (decoder, now_ms) = (self.decoder(), self.now_ms);
-        let mut connection = Connection::new(frames.connection, frames.incoming, State::Open, decoder, now_ms);
-        connection.link = Link::Remote { worker: frames.from };
-        connection.listener = frames.listener;
-        connection.remote = frames.remote;
-        connection.relay = frames.relay.as_deref().map(Rc::from);
+        let mut connection = Connection::new(id, incoming, State::Open, decoder, now_ms);
+        connection.link = Link::Remote { worker };
         let key = self.connections.insert_with(|_| connection);
-        self.others.stand_ins.insert(frames.connection, key);
+        self.others.stand_ins.insert(id, key);
         key
     }
 
     fn on_bytes(&mut self, id: ConnectionId, from: usize, bytes: &[u8]) {
-        let Some(key) = self.key_of(id) else { return };
-        if self.connections.get(key).is_none_or(|connection| connection.state != State::Open) {
+        let usable = |key: &Key| self.connections.get(*key).is_some_and(Connection::usable);
+        let Some(key) = self.key_of(id).filter(usable) else {
+            // It has gone: whoever still writes to it is told (again).
+            let message = Message::Note { connection: id, from: self.worker, note: Note::Closed };
+            self.others.pending[from].0.push(Command::Other(message));
             return;
-        }
+        };
         let Some(out) = begin_frame(self, key) else { return };
         out.extend_from_slice(bytes);
         self.touch(key);

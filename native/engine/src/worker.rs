@@ -377,13 +377,12 @@ fn connect_hop(plane: &mut Plane, id: ConnectionId, spec: ConnectSpec) {
     if plane.connections.get(hop).is_none_or(|hop| hop.state != State::Asking) {
         return;
     }
-    let shared = plane.pool.get(spec.key.as_str()).copied();
-    if let Some(shared) = shared.filter(|&key| plane.connections.get(key).is_some_and(|shared| shared.usable())) {
-        merge(plane, hop, shared);
+    if let Some(shared) = plane.shared.share(&spec.key, id).filter(|&shared| shared != id) {
+        let into = plane.key_of(shared).unwrap_or_else(|| plane.stand_in_for(shared));
+        merge(plane, hop, into);
         return;
     }
     let key: Box<str> = spec.key.as_str().into();
-    plane.pool.insert(key.clone(), hop);
     if let Some(connection) = plane.connections.get_mut(hop) {
         connection.state = State::Connecting;
         connection.pool_key = Some(key);
