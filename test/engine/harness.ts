@@ -7,12 +7,13 @@ import type { Engine, EngineEvent, EngineFactory, EngineLimits, SessionId } from
 import { BIT, KIND, R, RECORD_WORDS } from '../../src/frame/record.ts';
 import { TsFramer } from '../../src/frame/ts-framer.ts';
 import { decodeFrame } from '../../src/syntax/frame.ts';
+import { FRAMERS } from '../frame/framers.ts';
 import type { RequestFrame, ResponseFrame } from '../../src/syntax/frame.ts';
 
 /** Every engine that the scenarios run on. */
-export const ENGINES: readonly { readonly name: string; readonly make: EngineFactory }[] = [
-  { name: 'ts', make: createTsEngine },
-];
+export const ENGINES: readonly { readonly name: string; readonly make: EngineFactory }[] = FRAMERS.filter(
+  ({ name }) => name !== 'native',
+).map(({ name, make }) => ({ name: `ts, framer ${name}`, make: (options) => createTsEngine(options, make) }));
 
 export const TEST_LIMITS: EngineLimits = {
   sendTimeoutMs: 30_000,
