@@ -113,7 +113,7 @@ describe('the addon, whatever it is called with', () => {
       new Uint8Array(999),
       new ArrayBuffer(999),
     ]) {
-      assert.throws(() => make().scanInto(records as Uint32Array), /Uint32Array/, String(records));
+      assert.throws(() => make().scanInto(records as Uint32Array), /Uint32Array/);
     }
   });
 
@@ -214,16 +214,15 @@ describe('the addon, whatever it is called with', () => {
     const { runInNewContext } = await import('node:vm');
     setFlagsFromString('--expose-gc');
     const gc = runInNewContext('gc') as () => void;
-    const round = async (): Promise<number> => {
-      for (let i = 0; i < 20_000; i++) make().scanInto(words(64));
+    const held = (): number => process.memoryUsage().arrayBuffers;
+    const before = held();
+    // 20,000 arrays of 13 KB: 266 MB.
+    for (let i = 0; i < 20_000; i++) make().scanInto(words(64));
+    // A function is found to be unused, then its framer lets go of the records, then these are found to be unused.
+    for (let round = 0; round < 20 && held() - before > 10_000_000; round++) {
       gc();
       await new Promise((resolve) => setImmediate(resolve));
-      gc();
-      return process.memoryUsage().external + process.memoryUsage().arrayBuffers;
-    };
-    const before = await round();
-    const after = await round();
-    // 20,000 arrays of 13 KB would be 266 MB.
-    assert.ok(after - before < 50_000_000, `${before} → ${after}`);
+    }
+    assert.ok(held() - before <= 10_000_000, `${before} → ${held()}`);
   });
 });
