@@ -1,6 +1,6 @@
 //! Frames without end for a profiler: `frames framer|decoder same|new BODY-BYTES COUNT` scans COUNT frames, 64 in each call.
 //! The instructions of one frame are the difference of two runs, divided by that of their counts.
-#![allow(missing_docs)]
+#![allow(clippy::indexing_slicing, missing_docs)]
 
 use msrp_core::frame::record::{RECORD_WORDS, bit, word};
 use msrp_core::frame::{Framer, FramerOptions};
