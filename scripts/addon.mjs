@@ -27,7 +27,8 @@ export async function buildAddon() {
   console.error('building the native framer (once; takes a minute or so) …');
   const options = { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], timeout: BUILD_MS };
   const { status, error } = spawnSync('cargo', ['build', '--release', '--package', 'msrp-addon'], options);
-  if (status !== 0) return `the native framer could not be built: ${error?.message ?? `cargo has ended with ${status}`}`;
+  if (status !== 0)
+    return `the native framer could not be built: ${error?.message ?? `cargo has ended with ${status}`}`;
   install(join(targetFolder(), 'release', libraryName()), file);
   return undefined;
 }
@@ -66,7 +67,7 @@ function format(definitions) {
 function indent(members) {
   return members
     .split('\n')
-    .map((line) => `  ${/^ \*/.test(line) ? line.trimEnd() : line.trim()}\n`)
+    .map((line) => `  ${line.startsWith(' *') ? line.trimEnd() : line.trim()}\n`)
     .join('');
 }
 

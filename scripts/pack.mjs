@@ -1,6 +1,15 @@
 // Around `npm pack` and `npm publish`: `before` makes the package of this checkout depend on the packages of the platforms,
 // `after` takes that back. They are not in package.json all the time, since the lock file can only name what is published.
-import { copyFileSync, existsSync, readFileSync, readdirSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { build, install, root } from './prepare.mjs';
 

@@ -2,7 +2,7 @@
 // Arguments are test files (or patterns) to run instead of all.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { buildAddon } from './addon.mjs';
@@ -16,6 +16,9 @@ if (without !== undefined) {
   if (has('cargo')) process.exit(1);
 }
 
+/** What is tested with the addon only; everything else runs on the framer in TypeScript alone where there is no cargo. */
+const NEEDS_ADDON = /test.(addon|differential|packaging.pack)\b/;
+
 const chosen = process.argv.slice(2);
 if (chosen.length === 0) {
   must(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.test.json']);
@@ -23,7 +26,12 @@ if (chosen.length === 0) {
   must(process.execPath, [join(root, 'scripts', 'addon-types.mjs'), '--check']);
 }
 
-const files = chosen.length > 0 ? chosen.map((file) => join(process.cwd(), file)) : testFiles(join(root, 'test'));
+let files = chosen.length > 0 ? chosen.map((file) => join(process.cwd(), file)) : testFiles(join(root, 'test'));
+if (without !== undefined) {
+  const native = files.filter((file) => NEEDS_ADDON.test(file));
+  files = files.filter((file) => !native.includes(file));
+  console.error(`not run, since they need it: ${native.map((file) => relative(root, file)).join(' ')}`);
+}
 let passed = 0;
 let failed = 0;
 const failures = [];

@@ -17,6 +17,8 @@ export interface FramerChoice {
   readonly reason: string;
   /** Makes the decoder of one stream. */
   readonly make: DecoderFactory;
+  /** The addon, when there is one and it was looked for. */
+  readonly addon?: Addon;
 }
 
 /** Chooses the framer. `native` throws `E_ADDON` with the whole chain of causes when the addon does not load. */
@@ -26,7 +28,7 @@ export function chooseFramer(wish: EngineWish): FramerChoice {
   if ('addon' in result) {
     const { addon, from } = result;
     const version = addon.version();
-    return { kind: 'native', version, reason: `addon ${version} from ${from}`, make: makeMixed(addon) };
+    return { kind: 'native', version, reason: `addon ${version} from ${from}`, make: makeMixed(addon), addon };
   }
   const reason = explain(result.failures);
   if (wish === 'auto') return { kind: 'ts', reason: `no addon: ${reason}`, make: makeTs };

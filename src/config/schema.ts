@@ -99,7 +99,7 @@ export const configSchema: SchemaNode = {
       type: ['integer', 'string'],
       pattern: '^auto$',
       minimum: 1,
-      maximum: 256,
+      maximum: 62,
       default: 'auto',
       description: 'Threads of the native engine; `auto` is one for each core. The TypeScript engine has one.',
     },

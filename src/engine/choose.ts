@@ -2,6 +2,7 @@ import { chooseFramer } from '../addon/choose.ts';
 import type { EngineWish } from '../addon/choose.ts';
 import { MsrpError } from '../errors.ts';
 import type { EngineFactory } from './engine.ts';
+import { createNativeEngine } from './native/engine.ts';
 import { createTsEngine } from './ts/engine.ts';
 
 /** The engine and the framer that run, and why they and no others. */
@@ -16,23 +17,36 @@ export interface EngineChoice {
   readonly create: EngineFactory;
 }
 
+/** What decides besides the wish. */
+export interface EngineNeeds {
+  /** Threads of the native engine. */
+  readonly workers: number;
+  /** A listener or a TLS domain of the configuration needs TLS, which the native engine does not have in this version. */
+  readonly tls: boolean;
+}
+
 /**
  * Chooses the data plane: what the configuration says, unless MSRPD_ENGINE (`override`) says otherwise. Throws `E_ADDON` when
- * `native` cannot be had, `E_ENGINE` for a word that is none; `auto` never throws.
- *
- * There is no native engine yet. Until there is, `native` asks for the TypeScript engine with the native framer.
+ * `native` is asked for and the addon cannot be had, `E_ENGINE` for what no engine can do; `auto` never throws.
  */
-export function chooseEngine(configured: EngineWish, override: string | undefined): EngineChoice {
+export function chooseEngine(configured: EngineWish, override: string | undefined, needs: EngineNeeds): EngineChoice {
   const wanted = override === undefined || override === '' ? configured : override;
   const by = wanted === override ? 'MSRPD_ENGINE' : 'the configuration';
   if (wanted !== 'auto' && wanted !== 'native' && wanted !== 'ts')
     throw new MsrpError('E_ENGINE', `${by} asks for "${wanted}": expected auto, native or ts`);
-  const { kind: framer, version, reason, make } = chooseFramer(wanted);
-  return {
-    kind: 'ts',
-    framer,
-    ...(version === undefined ? {} : { version }),
-    reason: `${by} says ${wanted}; ${reason}${wanted === 'ts' ? '' : '; this version has no native engine'}`,
-    create: (options) => createTsEngine(options, make),
-  };
+  const { kind: framer, version, reason, make, addon } = chooseFramer(wanted);
+  const why = `${by} says ${wanted}; ${reason}`;
+  if (needs.tls && wanted === 'native')
+    throw new MsrpError('E_ENGINE', `${by} asks for the native engine, which has no TLS in this version`);
+  const about = { framer, ...(version === undefined ? {} : { version }) };
+  if (addon !== undefined && !needs.tls) {
+    const onFault = (detail: string): void => {
+      // Nothing can be done about it here: whoever owns the process ends it.
+      throw new MsrpError('E_ENGINE', `a worker has failed: ${detail}`);
+    };
+    const parts = { EngineHandle: addon.EngineHandle, workers: needs.workers, onFault };
+    return { kind: 'native', ...about, reason: why, create: (options) => createNativeEngine(options, parts) };
+  }
+  const tls = addon === undefined ? '' : '; TLS is configured, which the native engine does not have in this version';
+  return { kind: 'ts', ...about, reason: `${why}${tls}`, create: (options) => createTsEngine(options, make) };
 }

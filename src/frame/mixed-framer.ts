@@ -14,8 +14,10 @@ export class MixedFramer implements Framer {
   readonly #fromBytes: number;
   #large: Framer | undefined;
   #current: Framer;
-  /** No frame has begun, and none is lost: the other one may go on. */
+  /** No frame has begun: the other one may go on. */
   #atBoundary = true;
+  /** An ERROR record was given: nothing follows, from neither. */
+  #lost = false;
 
   /** Inputs of `fromBytes` and more go to what `makeLarge` makes, which is not called before there is one. */
   constructor(small: Framer, makeLarge: () => Framer, fromBytes: number) {
@@ -64,8 +66,8 @@ export class MixedFramer implements Framer {
   }
 
   #note(count: number, records: Uint32Array): number {
-    const lost = count > 0 && records[(count - 1) * RECORD_WORDS + R.KIND] === KIND.ERROR;
-    this.#atBoundary = !lost && !this.#current.pending && !this.#current.streaming;
+    if (count > 0 && records[(count - 1) * RECORD_WORDS + R.KIND] === KIND.ERROR) this.#lost = true;
+    this.#atBoundary = !this.#lost && !this.#current.pending && !this.#current.streaming;
     return count;
   }
 }

@@ -16,7 +16,7 @@ export interface AddonFramer {
  */
 export type AddonScan = (bytes: Uint8Array, from: number, to: number) => number;
 
-export interface AddonFramerSettings {
+interface AddonFramerSettings {
   strict: boolean;
   lineBytes: number;
   headerLines: number;

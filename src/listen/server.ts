@@ -1,4 +1,5 @@
 import { randomFillSync } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
@@ -131,7 +132,10 @@ export class Server {
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { config, log } = options;
   const users = options.users ?? [];
-  const choice = chooseEngine(config.engine, options.engineOverride);
+  const choice = chooseEngine(config.engine, options.engineOverride, {
+    workers: config.workers === 'auto' ? availableParallelism() : config.workers,
+    tls: config.listeners.some(({ scheme }) => scheme === 'msrps') || Object.keys(config.tlsDomains).length > 0,
+  });
   const parts = await readParts(config, users);
   const environment = {
     nowMs: () => performance.now(),

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { loadAddon, explain } from '../../src/addon/load.ts';
 import type { Framer } from '../../src/frame/framer.ts';
@@ -19,7 +19,6 @@ const { addon } = result;
 
 /** Of the whole run; with another one: MSRPD_SEED=… npm test test/differential/framers.test.ts */
 const SEED = Number(process.env['MSRPD_SEED'] ?? 20_260_101);
-console.log(`differential: seed ${SEED}`);
 
 const SMALL = { lineBytes: 60, headerLines: 4, headerBytes: 200, nonSendBodyBytes: 8 };
 const NONE = { lineBytes: 0, headerLines: 0, headerBytes: 0, nonSendBodyBytes: 0 };
@@ -109,8 +108,6 @@ function tryMany(arbitrary: fc.Arbitrary<Buffer>, count: number, make = pair): v
 }
 
 describe('both framers say the same, word for word', () => {
-  after(() => console.log(`differential: ${streams} streams, ${runs} runs`));
-
   for (const [name, arbitrary, count] of [
     ['valid', stream, 20_000],
     ['with headers of every kind', varied, 40_000],
@@ -135,7 +132,7 @@ describe('both framers say the same, word for word', () => {
     }
   });
 
-  it('2,000 streams with headers of every kind, cut in two everywhere', () => {
+  it('1,000 streams with headers of every kind, cut in two everywhere', () => {
     let last = 0;
     fc.assert(
       fc.property(varied, (bytes) => {
@@ -147,17 +144,15 @@ describe('both framers say the same, word for word', () => {
           if (!compare(framers.one, framers.other, placed, [cut, bytes.length])) framers = pair(options);
         }
       }),
-      { numRuns: 2000, seed: SEED, endOnFailure: true },
+      { numRuns: 1000, seed: SEED, endOnFailure: true },
     );
   });
 
-  it('a hundred thousand of them, with everything in them that a record can say', () => {
+  it('a hundred thousand of them, with everything in them that a record can say', (context) => {
+    context.diagnostic(`seed ${SEED}: ${streams} streams, ${runs} runs`);
     assert.ok(streams >= 100_000, `${streams}`);
-    assert.deepEqual([...seen.kinds].toSorted(), Object.values(KIND).toSorted());
-    assert.deepEqual(
-      [...seen.issues].toSorted((a, b) => a - b),
-      [0, ...Object.values(FRAME_ERROR)],
-    );
+    assert.deepEqual(seen.kinds, new Set(Object.values(KIND)));
+    assert.deepEqual(seen.issues, new Set([0, ...Object.values(FRAME_ERROR)]));
     assert.equal(
       seen.bits,
       Object.values(BIT).reduce((all, bit) => all | bit, 0),
@@ -207,7 +202,7 @@ describe('a difference is found', () => {
       };
       assert.throws(
         () => tryMany(varied, BATCH, make),
-        (error: Error) => /and/.test(String(error.cause ?? error)),
+        (error: Error) => error.cause instanceof Difference,
       );
     });
   }

@@ -5,15 +5,19 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { loadAddon } from '../../src/addon/load.ts';
 import { createNativeEngine } from '../../src/engine/native/engine.ts';
 import { createTsEngine } from '../../src/engine/ts/engine.ts';
-import type { Engine, EngineEvent, EngineFactory, EngineLimits, SessionId } from '../../src/engine/engine.ts';
+import type { Engine, EngineEvent, EngineFactory, EngineLimits, EngineOptions, SessionId } from '../../src/engine/engine.ts';
 import { BIT, KIND, R, RECORD_WORDS } from '../../src/frame/record.ts';
 import { TsFramer } from '../../src/frame/ts-framer.ts';
 import { decodeFrame } from '../../src/syntax/frame.ts';
+import { FRAMERS } from '../frame/framers.ts';
 import type { RequestFrame, ResponseFrame } from '../../src/syntax/frame.ts';
 
 /** Every engine that the scenarios run on: the native ones wherever the addon is. */
 export const ENGINES: readonly { readonly name: string; readonly make: EngineFactory }[] = [
-  { name: 'ts', make: createTsEngine },
+  ...FRAMERS.filter(({ name }) => name !== 'native').map(({ name, make }) => ({
+    name: `ts, framer ${name}`,
+    make: (options: EngineOptions) => createTsEngine(options, make),
+  })),
   ...nativeEngines(),
 ];
 

@@ -1,21 +1,20 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { TsDecoder } from '../../src/syntax/decoder.ts';
-import type { DecoderFactory } from '../../src/syntax/decoder.ts';
 import type { Frame } from '../../src/syntax/frame.ts';
 import { collect, everywhere } from './collect.ts';
 import type { Collected, CollectedFrame } from './collect.ts';
+import { FRAMERS } from './framers.ts';
 import { VECTORS, bytesOf } from './vectors.ts';
 import type { Expected } from './vectors.ts';
-
-const FRAMERS: { name: string; make: DecoderFactory }[] = [
-  { name: 'TypeScript', make: (options) => new TsDecoder(options) },
-];
 
 it('has every vector', () => {
   assert.equal(VECTORS.length, 293);
   assert.equal(new Set(VECTORS.map(({ name }) => name)).size, 293);
+  // As many as the tests of the core have, which count them, too.
+  const core = readFileSync(new URL('../../native/core/tests/frames/vectors.rs', import.meta.url), 'utf8');
+  assert.equal(/assert_eq!\(vectors\.len\(\), (\d+)\)/.exec(core)?.[1], String(VECTORS.length));
 });
 
 for (const { name, make } of FRAMERS) {

@@ -7,7 +7,7 @@ use napi::sys;
 use std::cell::RefCell;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::rc::Rc;
 use std::slice;
 
@@ -151,6 +151,9 @@ impl Bound {
     /// # Safety
     /// `env` is the environment of the current call.
     unsafe fn records(&self, env: sys::napi_env) -> Option<*mut [u32]> {
+        if self.length == 0 {
+            return Some(ptr::slice_from_raw_parts_mut(NonNull::dangling().as_ptr(), 0));
+        }
         let (mut buffer, mut start, mut length) = (ptr::null_mut(), ptr::null_mut(), 0);
         // SAFETY: see above.
         let ok = unsafe {

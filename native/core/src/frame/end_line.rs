@@ -1,8 +1,6 @@
 //! Search for the end-line of a body: CRLF, seven hyphens, the transaction id of its own frame, a flag, CRLF (core D-08).
 //! Anything that only looks like it is body.
 
-use memchr::memmem::Finder;
-
 /// What stands before the transaction id of an end-line: the CRLF that ends a body, and seven hyphens (core C-019).
 pub const END_MARK: &[u8] = b"\r\n-------";
 
@@ -17,46 +15,66 @@ pub(crate) struct Found {
     pub(crate) dashes: bool,
 }
 
-/// Searches for end-lines.
-#[derive(Clone, Debug)]
-pub(crate) struct EndLineSearch {
-    mark: Finder<'static>,
-}
-
-impl EndLineSearch {
-    pub(crate) fn new() -> Self {
-        Self { mark: Finder::new(END_MARK) }
-    }
-
-    /// Searches `bytes[from..]` for the end-line of `tid`.
-    ///
-    /// Each byte is looked at a bounded number of times, whatever a peer sends.
-    pub(crate) fn search(&self, bytes: &[u8], from: usize, tid: &[u8]) -> Found {
-        let mut found = Found { at: None, hold: bytes.len(), dashes: false };
-        let mut at = from;
-        while let Some(mark) = self.next_mark(bytes, at) {
-            match end_line(bytes.get(mark + END_MARK.len()..).unwrap_or_default(), tid) {
-                Match::Whole => {
-                    found.at = Some(mark);
-                    return found;
-                }
-                Match::Begun => {
-                    found.hold = mark;
-                    return found;
-                }
-                Match::Not => found.dashes = true,
+/// Searches `bytes[from..]` for the end-line of `tid`.
+///
+/// Each byte is looked at a bounded number of times, whatever a peer sends.
+pub(crate) fn find_end_line(bytes: &[u8], from: usize, tid: &[u8]) -> Found {
+    let mut found = Found { at: None, hold: bytes.len(), dashes: false };
+    let mut at = from;
+    while let Some(mark) = find_mark(bytes, at) {
+        match end_line(bytes.get(mark + END_MARK.len()..).unwrap_or_default(), tid) {
+            Match::Whole => {
+                found.at = Some(mark);
+                return found;
             }
-            at = mark + 2;
+            Match::Begun => {
+                found.hold = mark;
+                return found;
+            }
+            Match::Not => found.dashes = true,
         }
-        found.hold = bytes.len() - held_back(bytes.get(from..).unwrap_or_default());
-        found
+        at = mark + 2;
     }
+    found.hold = bytes.len() - held_back(bytes.get(from..).unwrap_or_default());
+    found
+}
 
-    #[inline]
-    fn next_mark(&self, bytes: &[u8], from: usize) -> Option<usize> {
-        self.mark.find(bytes.get(from..)?).map(|at| from + at)
+/// Offset of the first CRLF followed by seven hyphens in `bytes[from..]`.
+#[inline]
+fn find_mark(bytes: &[u8], from: usize) -> Option<usize> {
+    // INVARIANT: the last hyphen of the next mark stands at `probe` or behind it.
+    let mut probe = from + END_MARK.len() - 1;
+    loop {
+        let rest = bytes.get(probe..)?;
+        let free = without_hyphens(rest);
+        if free != 0 || *rest.first()? != b'-' {
+            // The next hyphen is the first of the mark, at the earliest: its last is six bytes behind.
+            probe += free.max(1) + 6;
+            continue;
+        }
+        let before = bytes.get(from + 2..probe)?.iter().rev().take_while(|&&byte| byte == b'-').count();
+        let first = probe - before;
+        if bytes.get(first..)?.starts_with(b"-------") && bytes.get(from..first)?.ends_with(b"\r\n") {
+            return Some(first - 2);
+        }
+        // Only the first hyphen of a run can follow a CRLF: skip the run, and the byte that ends it.
+        probe += rest.iter().take_while(|&&byte| byte == b'-').count() + 7;
     }
 }
+
+/// Bytes at the start of `rest` that are no hyphens, in whole stretches: what vector instructions see at once.
+#[inline]
+fn without_hyphens(rest: &[u8]) -> usize {
+    let free = |stretch: &&[u8]| stretch.iter().fold(true, |all, &byte| all & is_no_hyphen(byte));
+    rest.chunks_exact(STRETCH).take_while(free).count() * STRETCH
+}
+
+#[inline]
+fn is_no_hyphen(byte: u8) -> bool {
+    byte != b'-'
+}
+
+const STRETCH: usize = 32;
 
 enum Match {
     Whole,

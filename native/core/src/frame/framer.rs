@@ -1,5 +1,5 @@
 use crate::error::FrameError;
-use crate::frame::end_line::{END_MARK, EndLineSearch};
+use crate::frame::end_line::{END_MARK, find_end_line};
 use crate::frame::head::{Head, HeadRules, Progress};
 use crate::frame::options::FramerOptions;
 use crate::frame::paths::PathBlock;
@@ -24,7 +24,6 @@ pub struct Framer {
     /// `usize::MAX`: no limit.
     non_send_body_bytes: usize,
     stream_after: usize,
-    search: EndLineSearch,
     consumed: usize,
     pending: bool,
     at: At,
@@ -46,7 +45,6 @@ impl Framer {
             rules: HeadRules { strict: options.strict, limits, requests: PathBlock::default(), responses: PathBlock::default() },
             non_send_body_bytes: limits.non_send_body_bytes,
             stream_after: options.stream_after_bytes,
-            search: EndLineSearch::new(),
             consumed: 0,
             pending: false,
             at: At::Head,
@@ -130,7 +128,7 @@ impl Framer {
     /// A piece of a streamed body. Gives the offset behind what was used, `None` when there is nothing to say.
     fn stream(&mut self, bytes: &[u8], from: usize, record: &mut Record) -> Option<usize> {
         let tid = self.tid.get(..self.tid_length).unwrap_or_default();
-        let found = self.search.search(bytes, from, tid);
+        let found = find_end_line(bytes, from, tid);
         if found.at.is_none() && found.hold == from {
             return None;
         }
@@ -178,7 +176,7 @@ impl Framer {
         let bits = record[word::BITS];
         let is_send = bits & bit::RESPONSE == 0 && record[word::METHOD] == method::SEND;
         let tid = bytes.get(record[word::TID_START] as usize..record[word::TID_END] as usize)?;
-        let found = self.search.search(bytes, start + self.head.looked, tid);
+        let found = find_end_line(bytes, start + self.head.looked, tid);
         if found.dashes {
             record[word::BITS] = bits | bit::DASHES;
         }

@@ -1,11 +1,13 @@
 use crate::error::FrameError;
-use crate::frame::line::is_ident;
+use crate::frame::line::{is_ident, without};
 use crate::frame::record::{Record, bit, method, offset, put, word};
 
 /// What every frame begins with (core C-002).
 pub(crate) const PREFIX: &[u8] = b"MSRP ";
 
 /// `MSRP SP tid SP (method | code [SP comment])`, at the offset `line`.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "measured: a tenth of the instructions of a frame")]
 pub(crate) fn start_line(text: &[u8], line: usize, strict: bool, record: &mut Record) -> Result<(), FrameError> {
     let (tid, rest) = split_at_space(text.get(PREFIX.len()..).unwrap_or_default());
     if tid.is_empty() {
@@ -14,7 +16,9 @@ pub(crate) fn start_line(text: &[u8], line: usize, strict: bool, record: &mut Re
     if !is_ident(tid) {
         return Err(FrameError::Tid);
     }
-    let (third, comment) = split_at_space(rest.ok_or(FrameError::StartLine)?);
+    let rest = rest.ok_or(FrameError::StartLine)?;
+    // Most frames are SENDs.
+    let (third, comment) = if rest == b"SEND" { (rest, None) } else { split_at_space(rest) };
     let first = third.first().ok_or(FrameError::StartLine)?;
     let tid_end = line + PREFIX.len() + tid.len();
     put(record, word::TID_START, line + PREFIX.len(), tid_end);
@@ -40,8 +44,7 @@ pub(crate) fn start_line(text: &[u8], line: usize, strict: bool, record: &mut Re
 /// What stands before the first space, and behind it when there is one.
 #[inline]
 fn split_at_space(text: &[u8]) -> (&[u8], Option<&[u8]>) {
-    let length = text.iter().take_while(|&&byte| byte != b' ').count();
-    let (before, behind) = text.split_at_checked(length).unwrap_or_default();
+    let (before, behind) = text.split_at_checked(without(text, b' ')).unwrap_or_default();
     (before, behind.get(1..))
 }
 
