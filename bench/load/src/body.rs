@@ -38,6 +38,16 @@ pub struct Recipe {
     shift: usize,
 }
 
+impl Recipe {
+    /// What stands at `offset`, at most `len` octets of it: of the preamble, or a range of the pattern.
+    pub fn piece(&self, offset: usize, len: usize) -> Piece<'_> {
+        match self.preamble.get(offset..) {
+            Some(rest) if !rest.is_empty() => Piece::Own(rest.get(..len).unwrap_or(rest)),
+            _ => Piece::Pattern { start: (self.shift + offset) % PERIOD, len: len.min(PERIOD) },
+        }
+    }
+}
+
 impl Bodies {
     /// `first_chunk` is the number of octets that the first chunk of each message carries.
     pub fn new(kind: BodyKind, distinct: bool, first_chunk: usize) -> Self {
@@ -73,19 +83,11 @@ impl Bodies {
         recipe.preamble.truncate(self.first_chunk);
     }
 
-    /// The slice of the recipe at `offset`, at most `len` octets: of the preamble, or a range of the pattern.
-    pub fn piece<'r>(&self, recipe: &'r Recipe, offset: usize, len: usize) -> Piece<'r> {
-        match recipe.preamble.get(offset..) {
-            Some(rest) if !rest.is_empty() => Piece::Own(rest.get(..len).unwrap_or(rest)),
-            _ => Piece::Pattern { start: (recipe.shift + offset) % PERIOD, len: len.min(PERIOD) },
-        }
-    }
-
     /// True when `octets` are those of the message from `offset` on.
     pub fn matches(&self, recipe: &Recipe, offset: usize, octets: &[u8]) -> bool {
         let (mut offset, mut rest) = (offset, octets);
         while !rest.is_empty() {
-            let expected = match self.piece(recipe, offset, rest.len()) {
+            let expected = match recipe.piece(offset, rest.len()) {
                 Piece::Own(octets) => octets,
                 Piece::Pattern { start, len } => self.pattern.get(start..start + len).unwrap_or_default(),
             };
@@ -143,7 +145,7 @@ fn pattern(kind: BodyKind) -> Vec<u8> {
     while octets.len() < PERIOD {
         match kind {
             BodyKind::Text => {
-                for _ in 0..numbers.below(9) + 1 {
+                for _ in 0..=numbers.below(9) {
                     octets.push(b'a' + numbers.below(26));
                 }
                 octets.extend_from_slice(if numbers.below(12) == 0 { b"\r\n" } else { b" " });
@@ -200,7 +202,7 @@ mod tests {
         bodies.prepare(&mut recipe, key, number, &tid(key, number));
         let mut octets = Vec::new();
         while octets.len() < len {
-            match bodies.piece(&recipe, octets.len(), len - octets.len()) {
+            match recipe.piece(octets.len(), len - octets.len()) {
                 Piece::Own(own) => octets.extend_from_slice(own),
                 Piece::Pattern { start, len } => octets.extend_from_slice(&bodies.pattern()[start..start + len]),
             }

@@ -37,6 +37,7 @@ pub enum Command {
 pub struct Target {
     /// Address of the relay
     #[arg(long)]
+    #[allow(clippy::struct_field_names)]
     pub target: SocketAddr,
     /// Who authenticates
     #[arg(long, default_value = "alice")]

@@ -1,7 +1,7 @@
 //! `msrp-load`: load for MSRP relays, and a bare relay to compare them with.
 //!
 //! Exit code 0: clean; 1: no result; 2: usage; 3: a result, with errors in it.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
 mod body;
 mod cli;

@@ -4,7 +4,7 @@ use crate::body::{Bodies, Piece, Recipe};
 use crate::net::outbox::Outbox;
 use crate::wire::encode;
 use crate::wire::head::Head;
-use crate::wire::tid::{base32, hex32, mix, number_of, parse_hex, tid};
+use crate::wire::tid::{Tid, base32, hex32, mix, number_of, parse_hex, tid};
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -20,17 +20,27 @@ pub struct Shape {
     pub answered: bool,
     /// Header lines between Message-ID and Byte-Range.
     pub headers: Vec<u8>,
+    /// Byte-Range of a message that is one chunk; made once for all.
+    pub whole: Vec<u8>,
     /// Compare each octet.
     pub verify: bool,
 }
 
 impl Shape {
+    /// The Byte-Range line of a whole message of `message` octets.
+    pub fn whole(message: u64) -> Vec<u8> {
+        let mut line = Vec::new();
+        encode::byte_range(&mut line, 1, message, message);
+        line
+    }
+
     fn chunks_per_message(&self) -> u64 {
         self.message.div_ceil(self.chunk).max(1)
     }
 }
 
 struct Chunk {
+    tid: Tid,
     message: u64,
     /// Octets of the message that are sent with this chunk and those before it.
     end: u64,
@@ -130,11 +140,15 @@ impl Flow {
         out.bytes.extend_from_slice(&self.opening);
         out.bytes.extend_from_slice(&hex32(message));
         out.bytes.extend_from_slice(&shape.headers);
-        encode::byte_range(&mut out.bytes, offset + 1, len, shape.message);
+        if len == shape.message {
+            out.bytes.extend_from_slice(&shape.whole);
+        } else {
+            encode::byte_range(&mut out.bytes, offset + 1, len, shape.message);
+        }
         out.bytes.extend_from_slice(b"Content-Type: application/octet-stream\r\n\r\n");
         let (mut at, end) = (to_usize(offset), to_usize(offset + len));
         while at < end {
-            match bodies.piece(&self.recipe, at, end - at) {
+            match self.recipe.piece(at, end - at) {
                 Piece::Own(own) => {
                     out.bytes.extend_from_slice(own);
                     at += own.len();
@@ -150,6 +164,7 @@ impl Flow {
         self.unanswered += usize::from(shape.answered);
         self.undelivered += 1;
         self.flight.push_back(Chunk {
+            tid: id,
             message,
             end: offset + len,
             last,
@@ -164,8 +179,7 @@ impl Flow {
         let number = number_of(response.tid).ok_or("response to no request")?;
         // Transaction ids carry 32 bits of the number.
         let index = number.wrapping_sub(self.oldest) & 0xffff_ffff;
-        let full = self.oldest + index;
-        let chunk = self.flight.get_mut(to_usize(index)).filter(|_| tid(self.key, full) == response.tid);
+        let chunk = self.flight.get_mut(to_usize(index)).filter(|chunk| chunk.tid == response.tid);
         let chunk = chunk.ok_or("response to no request")?;
         if std::mem::replace(&mut chunk.answered, true) {
             return Err("second response");

@@ -18,7 +18,7 @@ impl Rig {
         let now = Instant::now();
         let headers = b"\r\n".to_vec();
         Self {
-            shape: Shape { message, chunk, window: 2, answered: true, headers, verify: true },
+            shape: Shape { message, chunk, window: 2, answered: true, headers, whole: Shape::whole(message), verify: true },
             bodies: Bodies::new(BodyKind::Adversarial, true, usize::try_from(message.min(chunk)).unwrap()),
             flow: Flow::new(1, 2, 0, "msrp://r/s;tcp msrp://a/t;tcp", "msrp://b/u;tcp", now),
             now,

@@ -16,7 +16,8 @@ use std::time::Instant;
 /// Sets up sessions and holds them; returns the report. Its `units` are sessions, `memory` is bytes of the relay.
 pub fn run(options: &Idle) -> Result<Value, String> {
     let io = |error: std::io::Error| error.to_string();
-    let shape = Shape { message: 1, chunk: 1, window: 1, answered: true, headers: Vec::new(), verify: false };
+    let shape =
+        Shape { message: 1, chunk: 1, window: 1, answered: true, headers: Vec::new(), whole: Shape::whole(1), verify: false };
     let plan = Plan { direction: None, both_auth: false, success_report: false, shape };
     let bodies = Bodies::new(BodyKind::Text, false, 1);
     let mut net = Net::new(&[]).map_err(io)?;

@@ -60,7 +60,8 @@ pub struct Pairs {
     /// The last step of the set-up.
     pub progress: Instant,
     ends: Vec<Option<End>>,
-    pairs: Vec<[Option<usize>; 2]>,
+    /// Connections of each pair.
+    couples: Vec<[Option<usize>; 2]>,
     flows: Vec<Flow>,
     /// Messages that are due, for each flow; none in a closed loop.
     owed: Option<Vec<VecDeque<Instant>>>,
@@ -80,7 +81,7 @@ impl Pairs {
             ready: 0,
             progress: Instant::now(),
             ends: Vec::new(),
-            pairs: Vec::new(),
+            couples: Vec::new(),
             flows: Vec::new(),
             owed: open.then(Vec::new),
             turn: 0,
@@ -90,12 +91,12 @@ impl Pairs {
 
     /// Pairs begun.
     pub fn begun(&self) -> usize {
-        self.pairs.len()
+        self.couples.len()
     }
 
     /// Takes the connections of a new pair: A's, and B's where there is one.
     pub fn add(&mut self, net: &Net, connections: [Option<usize>; 2]) {
-        let pair = self.pairs.len();
+        let pair = self.couples.len();
         for (side, id) in connections.into_iter().enumerate() {
             let (Some(id), Some(local)) = (id, id.and_then(|id| net.local(id))) else { continue };
             let session = Session::new(&self.relay, local, (pair * 2 + side) as u64);
@@ -109,7 +110,7 @@ impl Pairs {
                 *place = Some(end);
             }
         }
-        self.pairs.push(connections);
+        self.couples.push(connections);
     }
 
     /// Begins to send.
@@ -159,7 +160,7 @@ impl Pairs {
     /// One more end stands: its pair may be complete.
     fn advance(&mut self, net: &mut Net, pair: usize) {
         self.progress = net.now;
-        let Some(&connections) = self.pairs.get(pair) else { return };
+        let Some(&connections) = self.couples.get(pair) else { return };
         let all = |ends: &[Option<End>], stage| {
             let mut present = connections.iter().flatten();
             present.all(|id| ends.get(*id).and_then(Option::as_ref).is_some_and(|end| end.stage == stage))
@@ -243,7 +244,7 @@ impl Pairs {
         let Some(end) = self.end(id) else { return };
         let (pair, first, outgoing) = (end.pair, end.first, end.outgoing);
         if !first && head.tid == self.binding(pair) {
-            let Some(&[Some(a), Some(b)]) = self.pairs.get(pair) else { return };
+            let Some(&[Some(a), Some(b)]) = self.couples.get(pair) else { return };
             if code == 200 {
                 let (to_a, to_b) = self.paths(a, b);
                 self.connect(net, [a, b], &to_a, &to_b);

@@ -28,6 +28,7 @@ pub fn run(command: &str, options: &Traffic, size: u64, chunk: u64) -> Result<Va
         window: options.window,
         answered: options.failure_report == FailureReport::Yes,
         headers: headers(options),
+        whole: Shape::whole(size),
         verify: options.verify,
     };
     let first_chunk = usize::try_from(shape.chunk).map_err(|error| error.to_string())?;

@@ -3,6 +3,7 @@
 use super::process::{Sample, Usage, float};
 use super::tally::Tally;
 use serde_json::{Value, json};
+use std::fmt::Write;
 use std::io;
 
 /// Share of a core above which a process is at its limit, in percent.
@@ -113,7 +114,8 @@ pub fn text(report: &Value) -> String {
             Value::Array(list) => list.iter().map(plain).collect::<Vec<_>>().join("; "),
             single => plain(single),
         };
-        out.push_str(&format!("{key:<14} {line}\n"));
+        // Writing into a String cannot fail.
+        let _ = writeln!(out, "{key:<14} {line}");
     }
     out
 }

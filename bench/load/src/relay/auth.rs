@@ -28,7 +28,9 @@ impl Relay {
         // Writing into a Vec cannot fail.
         let _ = if granted {
             let parts: [&[u8]; 4] = [b"Use-Path: ", own, &token, b";tcp\r\n"];
-            parts.iter().for_each(|part| out.extend_from_slice(part));
+            for part in parts {
+                out.extend_from_slice(part);
+            }
             write!(out, "Expires: {EXPIRES}\r\n")
         } else {
             out.extend_from_slice(b"WWW-Authenticate: Digest realm=\"bare\", nonce=\"");

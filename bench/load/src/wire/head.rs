@@ -93,9 +93,7 @@ pub fn read_head(octets: &[u8]) -> Read<'_> {
                 _ => Read::Bad("end-line of another frame among the headers"),
             };
         }
-        let Some(colon) = memchr(b':', text) else { return Read::Bad("header without a colon") };
-        let (name, rest) = text.split_at(colon);
-        let value = rest.get(1..).unwrap_or_default().trim_ascii();
+        let Some((name, value)) = header(text) else { return Read::Bad("header without a colon") };
         match name {
             b"To-Path" => head.to = value,
             b"From-Path" => head.from = value,
@@ -113,6 +111,13 @@ pub fn read_head(octets: &[u8]) -> Read<'_> {
             _ => {}
         }
     }
+}
+
+/// Name and value of a header. A name is short, so a plain loop finds its end soonest.
+fn header(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (name, rest) = text.split_at(text.iter().position(|octet| *octet == b':')?);
+    let value = rest.get(1..)?;
+    Some((name, value.strip_prefix(b" ").unwrap_or(value)))
 }
 
 fn finished(head: Head<'_>, end: HeadEnd, at: usize) -> Read<'_> {
@@ -154,8 +159,8 @@ fn start_line(text: &[u8]) -> Option<(&[u8], Kind<'_>)> {
 }
 
 fn range_start(value: &[u8]) -> Option<u64> {
-    let digits = value.get(..memchr(b'-', value)?)?;
-    std::str::from_utf8(digits).ok()?.parse().ok()
+    let digits = value.get(..memchr(b'-', value)?).filter(|digits| (1..=18).contains(&digits.len()))?;
+    digits.iter().try_fold(0, |sum: u64, digit| digit.is_ascii_digit().then(|| sum * 10 + u64::from(digit - b'0')))
 }
 
 /// The first URI of a path.

@@ -7,15 +7,15 @@ use super::head::{Head, HeadEnd, Read, read_head};
 #[derive(Default)]
 pub struct Scanner {
     state: State,
+    /// Transaction id of the frame whose body is being read.
+    tid: Vec<u8>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 enum State {
     #[default]
     Head,
-    Body {
-        tid: Vec<u8>,
-    },
+    Body,
     Ended(u8),
 }
 
@@ -38,9 +38,8 @@ impl Scanner {
     /// Takes the next step in `octets` at `at`, and moves `at` behind what it took.
     pub fn step<'b>(&mut self, octets: &'b [u8], at: &mut usize, ends: &EndLines) -> Step<'b> {
         let rest = octets.get(*at..).unwrap_or_default();
-        match &self.state {
+        match self.state {
             State::Ended(flag) => {
-                let flag = *flag;
                 self.state = State::Head;
                 Step::End(flag)
             }
@@ -52,12 +51,16 @@ impl Scanner {
                     *at += next;
                     self.state = match end {
                         HeadEnd::Flag(flag) => State::Ended(flag),
-                        HeadEnd::Body => State::Body { tid: head.tid.to_vec() },
+                        HeadEnd::Body => {
+                            self.tid.clear();
+                            self.tid.extend_from_slice(head.tid);
+                            State::Body
+                        }
                     };
                     Step::Head(head)
                 }
             },
-            State::Body { tid } => match ends.search(rest, 0, tid) {
+            State::Body => match ends.search(rest, 0, &self.tid) {
                 Search::Found { at: end, flag, next } => {
                     *at += next;
                     self.state = State::Ended(flag);
@@ -84,7 +87,7 @@ mod tests {
         MSRP cccc SEND\r\nTo-Path: x\r\nFrom-Path: y\r\nContent-Type: text/plain\r\n\r\n\r\n-------cccc$\r\n";
 
     /// Frames of the stream, read in pieces of the given sizes in turn.
-    fn frames(sizes: &[usize]) -> Vec<(Vec<u8>, Vec<u8>, u8)> {
+    fn read_in(sizes: &[usize]) -> Vec<(Vec<u8>, Vec<u8>, u8)> {
         let ends = EndLines::new();
         let mut scanner = Scanner::default();
         let mut frames: Vec<(Vec<u8>, Vec<u8>, u8)> = Vec::new();
@@ -96,7 +99,7 @@ mod tests {
             let mut at = 0;
             loop {
                 match scanner.step(&held, &mut at, &ends) {
-                    Step::Head(head) => frames.push((head.tid.to_vec(), Vec::new(), 0)),
+                    Step::Head(found) => frames.push((found.tid.to_vec(), Vec::new(), 0)),
                     Step::Body(octets) => frames.last_mut().unwrap().1.extend_from_slice(octets),
                     Step::End(flag) => frames.last_mut().unwrap().2 = flag,
                     Step::More => break,
@@ -111,14 +114,14 @@ mod tests {
 
     #[test]
     fn pieces_of_any_size_give_the_same_frames() {
-        let whole = frames(&[STREAM.len()]);
+        let whole = read_in(&[STREAM.len()]);
         assert_eq!(whole.len(), 3);
         assert_eq!(whole[0].1, b"one\r\n-------aaa\r\n-------aaaa\r\n-------bbbb$\r\ntwo");
         assert_eq!(whole.iter().map(|frame| frame.2).collect::<Vec<_>>(), b"+$$");
         assert!(whole[1].1.is_empty() && whole[2].1.is_empty());
         for size in 1..STREAM.len() {
-            assert_eq!(frames(&[size]), whole, "pieces of {size}");
+            assert_eq!(read_in(&[size]), whole, "pieces of {size}");
         }
-        assert_eq!(frames(&[1, 7, 3, 64]), whole);
+        assert_eq!(read_in(&[1, 7, 3, 64]), whole);
     }
 }
