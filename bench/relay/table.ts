@@ -62,14 +62,16 @@ function row(scenario: ScenarioResult, contender: Contender): string[] {
   ];
 }
 
-/** Each warning once, with the rounds that it was told in. */
+/** What was warned of: the rounds that had a warning, and the first one's. */
 function doubts(scenario: ScenarioResult): string[] {
   return CONTENDERS.flatMap((contender) => {
     const rounds = scenario.rounds[contender] ?? [];
     const warned = rounds.filter((round) => round.warnings.length > 0);
-    const [warning] = warned.flatMap((round) => round.warnings);
-    if (warning === undefined) return [];
-    return [`${scenario.name} ${contender}: in ${warned.length} of ${rounds.length} rounds ${warning}`];
+    const [first] = warned;
+    if (first === undefined) return [];
+    return [
+      `${scenario.name} ${contender}: in ${warned.length} of ${rounds.length} rounds ${first.warnings.join('; ')}`,
+    ];
   });
 }
 

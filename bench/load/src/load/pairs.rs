@@ -142,9 +142,9 @@ impl Pairs {
         self.flows.iter().map(Flow::in_flight).fold((0, 0), |sum, flow| (sum.0 + flow.0 as u64, sum.1 + flow.1 as u64))
     }
 
-    /// Flows that wait for deliveries and have had none for `patience`.
+    /// Flows that wait for something and have had no delivery for `patience`.
     pub fn stalled(&self, now: Instant, patience: Duration) -> usize {
-        let late = |flow: &&Flow| flow.in_flight().1 > 0 && now.saturating_duration_since(flow.progress) > patience;
+        let late = |flow: &&Flow| flow.in_flight() != (0, 0) && now.saturating_duration_since(flow.progress) > patience;
         self.flows.iter().filter(late).count()
     }
 

@@ -12,6 +12,8 @@ pub struct Sample {
     exact_ns: u64,
     /// From stat: in ticks of the clock, ended threads included. Nanoseconds.
     coarse_ns: u64,
+    /// Time that threads were ready and others ran in their place. Nanoseconds.
+    waited_ns: u64,
     at: Instant,
 }
 
@@ -22,6 +24,8 @@ pub struct Usage {
     pub cpu_ns: u64,
     /// Share of one core, in percent.
     pub percent: f64,
+    /// Time that threads were ready and others ran in their place, in percent of the time that passed.
+    pub waited_percent: f64,
 }
 
 impl Sample {
@@ -30,12 +34,14 @@ impl Sample {
         let folder = format!("/proc/{pid}");
         let coarse_ns = stat_ticks(&fs::read_to_string(format!("{folder}/stat"))?).ok_or(io::ErrorKind::InvalidData)?
             * (1_000_000_000 / rustix::param::clock_ticks_per_second().max(1));
-        let mut exact_ns = 0;
+        let (mut exact_ns, mut waited_ns) = (0, 0);
         for task in fs::read_dir(format!("{folder}/task"))? {
             // A thread may end between the listing and the reading.
-            exact_ns += schedstat_ns(&task?.path()).unwrap_or_default();
+            let (ran, waited) = schedstat_ns(&task?.path()).unwrap_or_default();
+            exact_ns += ran;
+            waited_ns += waited;
         }
-        Ok(Self { exact_ns, coarse_ns, at: Instant::now() })
+        Ok(Self { exact_ns, coarse_ns, waited_ns, at: Instant::now() })
     }
 
     /// What was used since `earlier`.
@@ -45,7 +51,8 @@ impl Sample {
         // The coarse figure is off by some ticks; more than that are threads that have ended.
         let cpu_ns = if coarse > exact + exact / 20 + 50_000_000 { coarse } else { exact };
         let wall = self.at.duration_since(earlier.at).as_secs_f64().max(1e-9);
-        Usage { cpu_ns, percent: float(cpu_ns) / 1e7 / wall }
+        let waited_ns = self.waited_ns.saturating_sub(earlier.waited_ns);
+        Usage { cpu_ns, percent: float(cpu_ns) / 1e7 / wall, waited_percent: float(waited_ns) / 1e7 / wall }
     }
 }
 
@@ -63,8 +70,11 @@ pub fn float(count: u64) -> f64 {
     count as f64
 }
 
-fn schedstat_ns(task: &Path) -> Option<u64> {
-    fs::read_to_string(task.join("schedstat")).ok()?.split(' ').next()?.parse().ok()
+/// Time on a core, and time ready for one.
+fn schedstat_ns(task: &Path) -> Option<(u64, u64)> {
+    let text = fs::read_to_string(task.join("schedstat")).ok()?;
+    let mut fields = text.split(' ');
+    Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
 
 /// User and system time of /proc/PID/stat, in ticks. The name of the process may hold anything, so its end is looked for first.
@@ -90,7 +100,7 @@ mod tests {
     fn work_shows_as_cpu_time() {
         let pid = std::process::id();
         let before = Sample::take(pid).unwrap();
-        let worked = (0..20_000_000_u64).fold(0, |sum, number| sum ^ mix(number));
+        let worked = (0..8_000_000_u64).fold(0, |sum, number| sum ^ mix(number));
         assert_ne!(worked, 0);
         let usage = Sample::take(pid).unwrap().since(&before);
         assert!(usage.cpu_ns > 1_000_000, "{usage:?}");

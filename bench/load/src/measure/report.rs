@@ -9,6 +9,9 @@ use std::io;
 /// Share of a core above which a process is at its limit, in percent.
 const BUSY_PERCENT: f64 = 95.0;
 
+/// Share of the time that others may run in the place of a process that is ready, in percent.
+const DISTURBED_PERCENT: f64 = 10.0;
+
 /// CPU time of the relay and of this process over a stretch of a run.
 pub struct Meter {
     relay: Option<u32>,
@@ -52,14 +55,20 @@ impl Reading {
     /// What makes the figures doubtful.
     pub fn warnings(&self) -> Vec<String> {
         let relay_waits = self.relay.is_none_or(|usage| usage.percent < BUSY_PERCENT);
+        let mut warnings = Vec::new();
         if self.generator.percent >= BUSY_PERCENT && relay_waits {
-            vec![format!(
+            warnings.push(format!(
                 "the generator was the bottleneck ({:.0} % of a core): throughput and latency are not the relay's",
                 self.generator.percent
-            )]
-        } else {
-            Vec::new()
+            ));
         }
+        for (name, usage) in [("relay", self.relay), ("generator", Some(self.generator))] {
+            let waited = usage.unwrap_or_default().waited_percent;
+            if waited > DISTURBED_PERCENT {
+                warnings.push(format!("the {name} waited for its core for {waited:.0} % of the time: others ran there"));
+            }
+        }
+        warnings
     }
 }
 
@@ -131,7 +140,7 @@ mod tests {
     use serde_json::json;
 
     fn usage(percent: f64) -> Usage {
-        Usage { cpu_ns: 2_000_000, percent }
+        Usage { cpu_ns: 2_000_000, percent, waited_percent: 0.0 }
     }
 
     #[test]
@@ -141,6 +150,13 @@ mod tests {
         assert_eq!(reading(None, 99.0).warnings().len(), 1);
         assert!(reading(Some(99.0), 99.0).warnings().is_empty());
         assert!(reading(Some(60.0), 80.0).warnings().is_empty());
+    }
+
+    #[test]
+    fn a_core_that_others_use_is_doubtful() {
+        let disturbed = |waited_percent| Reading { relay: Some(Usage { waited_percent, ..usage(50.0) }), generator: usage(20.0) };
+        assert!(disturbed(5.0).warnings().is_empty());
+        assert_eq!(disturbed(15.0).warnings(), ["the relay waited for its core for 15 % of the time: others ran there"]);
     }
 
     #[test]
