@@ -1,4 +1,5 @@
 //! The engine of msrp-engine for JavaScript: commands down, events up, numbers and texts only.
+#![allow(clippy::needless_pass_by_value, reason = "napi hands texts and objects over by value")]
 
 use msrp_engine::contract as engine;
 use msrp_engine::{Clock, Engine, Options};
@@ -203,7 +204,6 @@ pub struct EngineHandle {
 impl EngineHandle {
     /// Starts the threads. `wake` is called when events wait: `takeEvents` has them.
     #[napi(constructor)]
-    #[allow(clippy::needless_pass_by_value, reason = "napi hands objects over by value")]
     pub fn new(settings: EngineSettings, wake: Function<'_, (), ()>) -> Result<Self> {
         let wake: ThreadsafeFunction<(), (), (), Status, false> =
             wake.build_threadsafe_function().callee_handled::<false>().build()?;
@@ -251,7 +251,6 @@ impl EngineHandle {
 
     /// Replaces the limits.
     #[napi]
-    #[allow(clippy::needless_pass_by_value, reason = "napi hands objects over by value")]
     pub fn set_limits(&self, settings: LimitSettings) {
         self.engine.set_limits(&limits(&settings));
     }
@@ -449,11 +448,9 @@ fn notice(event: engine::Event) -> EngineNotice {
             reason: Some(reason.name().to_owned()),
             ..EngineNotice::default()
         },
-        engine::Event::AuthRejected { connection } => EngineNotice {
-            r#type: "authRejected".to_owned(),
-            connection: Some(float(connection)),
-            ..EngineNotice::default()
-        },
+        engine::Event::AuthRejected { connection } => {
+            EngineNotice { r#type: "authRejected".to_owned(), connection: Some(float(connection)), ..EngineNotice::default() }
+        }
         engine::Event::Fault { detail } => {
             EngineNotice { r#type: "fault".to_owned(), detail: Some(detail), ..EngineNotice::default() }
         }
@@ -496,8 +493,7 @@ fn session_view(info: engine::SessionInfo) -> SessionView {
 fn stats_view(stats: &engine::Stats) -> StatsView {
     let floats = |counts: &[u64]| counts.iter().copied().map(float).collect();
     let named = |name: &str, count| NamedCount { name: name.to_owned(), count: float(count) };
-    let statuses =
-        |counts: &[(u16, u64)]| counts.iter().map(|&(status, count)| named(&status.to_string(), count)).collect();
+    let statuses = |counts: &[(u16, u64)]| counts.iter().map(|&(status, count)| named(&status.to_string(), count)).collect();
     StatsView {
         connections: float(stats.connections),
         sessions: float(stats.sessions),
@@ -510,11 +506,7 @@ fn stats_view(stats: &engine::Stats) -> StatsView {
         frames_in: floats(&stats.frames_in),
         frames_out: floats(&stats.frames_out),
         rejects: stats.rejects.iter().map(|(name, count)| named(name, *count)).collect(),
-        closes: engine::CloseReason::ALL
-            .iter()
-            .zip(stats.closes)
-            .map(|(reason, count)| named(reason.name(), count))
-            .collect(),
+        closes: engine::CloseReason::ALL.iter().zip(stats.closes).map(|(reason, count)| named(reason.name(), count)).collect(),
         reports: statuses(&stats.reports),
         responses: statuses(&stats.responses),
         dropped: float(stats.dropped),

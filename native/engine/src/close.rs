@@ -88,7 +88,7 @@ pub fn settle(plane: &mut Plane, key: Key, status: u16) {
         plane.forget_relay(key, &relay);
     }
     if stand_ins != 0 {
-        plane.tell_stand_ins(key, stand_ins, &Note::Closed);
+        plane.tell_stand_ins(key, stand_ins, Note::Closed);
     }
 }
 
