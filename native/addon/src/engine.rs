@@ -6,6 +6,7 @@ use msrp_engine::{Clock, Engine, Options};
 use napi::bindgen_prelude::{Error, Function, Result, Status, Uint8Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
+use serde::Serialize;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
@@ -96,102 +97,127 @@ pub struct HopSettings {
 }
 
 /// An event; which members are there depends on its type. An address is that of a socket: host and port.
-#[napi(object, object_from_js = false)]
-#[derive(Default)]
-#[allow(missing_docs, reason = "as in the contract")]
-pub struct EngineNotice {
-    pub r#type: String,
-    pub connection: Option<f64>,
-    pub incoming: Option<bool>,
-    pub listener: Option<f64>,
-    pub remote_address: Option<String>,
-    pub remote_port: Option<u16>,
-    pub local_address: Option<String>,
-    pub local_port: Option<u16>,
-    pub reason: Option<String>,
-    pub detail: Option<String>,
-    pub bytes_in: Option<f64>,
-    pub bytes_out: Option<f64>,
-    pub request: Option<f64>,
-    pub method: Option<String>,
-    pub to_path: Option<Vec<String>>,
-    pub from_path: Option<Vec<String>>,
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EngineNotice {
+    r#type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incoming: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listener: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remote_address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remote_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    local_address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    local_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_in: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_out: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_path: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from_path: Option<Vec<String>>,
     /// Names and values in turn.
-    pub headers: Option<Vec<String>>,
-    pub hop: Option<f64>,
-    pub session: Option<f64>,
-    pub uri: Option<String>,
-    pub path_length: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headers: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hop: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_length: Option<u32>,
 }
 
 /// A connection as operators see it.
-#[napi(object, object_from_js = false)]
-#[allow(missing_docs, reason = "as in the contract")]
-pub struct ConnectionView {
-    pub connection: f64,
-    pub incoming: bool,
-    pub listener: Option<f64>,
-    pub state: String,
-    pub remote_address: Option<String>,
-    pub remote_port: Option<u16>,
-    pub local_address: Option<String>,
-    pub local_port: Option<u16>,
-    pub opened_at_ms: f64,
-    pub queued_bytes: f64,
-    pub sessions: u32,
-    pub transactions: u32,
-    pub paused: bool,
-    pub bytes_in: f64,
-    pub bytes_out: f64,
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConnectionView {
+    connection: f64,
+    incoming: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listener: Option<f64>,
+    state: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remote_address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remote_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    local_address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    local_port: Option<u16>,
+    opened_at_ms: f64,
+    queued_bytes: f64,
+    sessions: u32,
+    transactions: u32,
+    paused: bool,
+    bytes_in: f64,
+    bytes_out: f64,
 }
 
 /// A session as operators see it.
-#[napi(object, object_from_js = false)]
-#[allow(missing_docs, reason = "as in the contract")]
-pub struct SessionView {
-    pub session: f64,
-    pub connection: f64,
-    pub peer: Option<f64>,
-    pub expires_at_ms: f64,
-    pub frames_out: f64,
-    pub bytes_out: f64,
-    pub frames_in: f64,
-    pub bytes_in: f64,
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionView {
+    session: f64,
+    connection: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<f64>,
+    expires_at_ms: f64,
+    frames_out: f64,
+    bytes_out: f64,
+    frames_in: f64,
+    bytes_in: f64,
 }
 
 /// A counter with its name: an error code, a close reason, a status.
-#[napi(object, object_from_js = false)]
-#[allow(missing_docs, reason = "as in the contract")]
-pub struct NamedCount {
-    pub name: String,
-    pub count: f64,
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NamedCount {
+    name: String,
+    count: f64,
 }
 
 /// Counters and gauges.
-#[napi(object, object_from_js = false)]
-#[allow(missing_docs, reason = "as in the contract")]
-pub struct StatsView {
-    pub connections: f64,
-    pub sessions: f64,
-    pub transactions: f64,
-    pub queued_bytes: f64,
-    pub accepted: f64,
-    pub dialled: f64,
-    pub bytes_in: f64,
-    pub bytes_out: f64,
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StatsView {
+    connections: f64,
+    sessions: f64,
+    transactions: f64,
+    queued_bytes: f64,
+    accepted: f64,
+    dialled: f64,
+    bytes_in: f64,
+    bytes_out: f64,
     /// By method number of the frame record; 5: responses.
-    pub frames_in: Vec<f64>,
-    pub frames_out: Vec<f64>,
-    pub rejects: Vec<NamedCount>,
-    pub closes: Vec<NamedCount>,
-    pub reports: Vec<NamedCount>,
-    pub responses: Vec<NamedCount>,
-    pub dropped: f64,
-    pub interruptions: f64,
-    pub pauses: f64,
-    pub timeouts: f64,
+    frames_in: Vec<f64>,
+    frames_out: Vec<f64>,
+    rejects: Vec<NamedCount>,
+    closes: Vec<NamedCount>,
+    reports: Vec<NamedCount>,
+    responses: Vec<NamedCount>,
+    dropped: f64,
+    interruptions: f64,
+    pauses: f64,
+    timeouts: f64,
     /// Something is under way that a drain waits for.
-    pub busy: bool,
+    busy: bool,
 }
 
 /// An engine with its threads.
@@ -220,6 +246,7 @@ impl EngineHandle {
             now_ms,
             seed,
             ring_events: settings.ring_events as usize,
+            lazy: true,
             wake: Box::new(move || {
                 // Refused only when the environment is gone, and with it whoever would listen.
                 let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
@@ -335,30 +362,36 @@ impl EngineHandle {
         self.engine.tick(number(now_ms));
     }
 
-    /// Connections.
+    /// Connections, as a JSON array: one text costs less than its objects, member by member.
     #[napi]
-    pub fn connections(&self) -> Vec<ConnectionView> {
-        self.engine.connections().into_iter().map(connection_view).collect()
+    pub fn connections(&self) -> String {
+        json(&self.engine.connections().into_iter().map(connection_view).collect::<Vec<_>>())
     }
 
-    /// Sessions.
+    /// Sessions, as a JSON array.
     #[napi]
-    pub fn sessions(&self) -> Vec<SessionView> {
-        self.engine.sessions().into_iter().map(session_view).collect()
+    pub fn sessions(&self) -> String {
+        json(&self.engine.sessions().into_iter().map(session_view).collect::<Vec<_>>())
     }
 
-    /// Counters and gauges.
+    /// Counters and gauges, as a JSON object.
     #[napi]
-    pub fn stats(&self) -> StatsView {
-        stats_view(&self.engine.stats())
+    pub fn stats(&self) -> String {
+        json(&stats_view(&self.engine.stats()))
     }
 
-    /// Takes all events that wait, in order.
+    /// Takes all events that wait, in order, as a JSON array.
     #[napi]
-    pub fn take_events(&self) -> Vec<EngineNotice> {
+    pub fn take_events(&self) -> String {
         let mut events = Vec::new();
         self.engine.take_events(&mut events);
-        events.into_iter().map(notice).collect()
+        json(&events.into_iter().map(notice).collect::<Vec<_>>())
+    }
+
+    /// Wakes the threads that commands wait for: once for all commands of a turn of the event loop.
+    #[napi]
+    pub fn flush(&self) {
+        self.engine.flush();
     }
 
     /// Accepts nothing any more.
@@ -372,6 +405,11 @@ impl EngineHandle {
     pub fn stop(&mut self) {
         self.engine.stop();
     }
+}
+
+fn json(value: &impl Serialize) -> String {
+    // Texts and numbers only: nothing in them can fail.
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 fn limits(settings: &LimitSettings) -> engine::Limits {

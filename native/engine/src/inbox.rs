@@ -103,6 +103,18 @@ impl Inbox {
         self.wake();
     }
 
+    /// Puts a command in without a wake.
+    pub fn add(&self, command: Command) {
+        lock(&self.commands).push(command);
+    }
+
+    /// Makes the worker look if there is something to be seen.
+    pub fn wake_if_waiting(&self) {
+        if !lock(&self.commands).is_empty() {
+            self.wake();
+        }
+    }
+
     /// Makes the worker look.
     pub fn wake(&self) {
         if !self.woken.swap(true, Ordering::AcqRel) {
