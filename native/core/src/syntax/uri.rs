@@ -196,9 +196,16 @@ fn split(text: &[u8], class: u8) -> Option<(&[u8], &[u8])> {
     if length == 0 { None } else { text.split_at_checked(length) }
 }
 
+/// Length of the longest beginning of that class. Four bytes are looked at in one step.
 #[inline]
 fn span(text: &[u8], class: u8) -> usize {
-    text.iter().position(|&byte| !is(byte, class)).unwrap_or(text.len())
+    let mut rest = text;
+    while let Some((chunk, tail)) = rest.split_first_chunk::<4>()
+        && chunk.iter().fold(class, |common, &byte| common & class_of(byte)) != 0
+    {
+        rest = tail;
+    }
+    text.len() - rest.len() + rest.iter().take_while(|&&byte| is(byte, class)).count()
 }
 
 /// Length of the longest beginning of that class and of escapes; `None` when an escape is broken.
@@ -268,6 +275,11 @@ const fn classes() -> [u8; 256] {
 
 #[inline]
 #[allow(clippy::indexing_slicing, reason = "256 classes for 256 bytes")]
+fn class_of(byte: u8) -> u8 {
+    CLASS[byte as usize]
+}
+
+#[inline]
 fn is(byte: u8, class: u8) -> bool {
-    CLASS[byte as usize] & class != 0
+    class_of(byte) & class != 0
 }
