@@ -130,8 +130,10 @@ impl Head {
     fn start_line(&mut self, rules: &mut HeadRules, bytes: &[u8], start: usize, record: &mut Record) -> Option<Progress> {
         let rest = bytes.get(start..).unwrap_or_default();
         let limit = rules.limits.line_bytes;
-        let length = match plain_send(rest, start, record) {
-            Some(length) if length <= limit && self.looked == 0 => length,
+        // What comes in pieces is not looked at from its start again.
+        let plain = if self.looked == 0 { plain_send(rest, start, record) } else { None };
+        let length = match plain {
+            Some(length) if length <= limit => length,
             _ => match self.other_start_line(rules.strict, limit, rest, start, record) {
                 Ok(length) => length,
                 Err(stop) => return Some(stop),
@@ -298,12 +300,16 @@ fn read_odd_line<'a>(odd: &mut Odd, limit: usize, rest: &'a [u8], mut at: usize)
             [b'\r', b'\n', ..] => break at,
             [] | [b'\r'] => return Err(Stop::Incomplete(at)),
             [b'\r' | b'\n', ..] => return Err(Stop::Failed(FrameError::LineEnding, at)),
-            [b'\t', ..] => {}
-            [0x80..=0xff, ..] => odd.high = true,
-            _ if odd.control.is_none() => odd.control = Some(at),
-            _ => {}
+            [b'\t', ..] => at += 1,
+            text @ [0x80..=0xff, ..] => {
+                odd.high = true;
+                at += text.iter().take_while(|byte| !byte.is_ascii()).count();
+            }
+            _ => {
+                odd.control = odd.control.or(Some(at));
+                at += 1;
+            }
         }
-        at += 1;
     };
     let (text, next) = rest.split_at_checked(end).unwrap_or_default();
     let Odd { control: mut bad, high } = core::mem::take(odd);
