@@ -102,22 +102,26 @@ pub(crate) struct First<'a> {
 
 impl<'a> First<'a> {
     /// Parses up to a space or the end.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "measured: a path that is only checked needs no more than a few of its parts")]
     pub(crate) fn parse(text: &'a [u8]) -> Option<Self> {
         let (secure, authority) = scheme(text)?;
         // No part but userinfo may hold an `@`: without one there is none, and the first try decides.
-        let mut first = Self::behind_userinfo(secure, None, authority);
-        if first.is_none() {
-            let (userinfo, rest) = userinfo(authority)?;
-            first = Self::behind_userinfo(secure, Some(userinfo), rest);
-        }
-        let mut first = first?;
-        // So far it counts from the end.
-        first.session_end = text.len() - first.session_end;
-        Some(first)
+        let first = Self::behind_userinfo(text.len(), secure, None, authority);
+        if first.is_some() { first } else { Self::with_userinfo(text.len(), secure, authority) }
     }
 
-    #[inline]
-    fn behind_userinfo(secure: bool, userinfo: Option<&'a [u8]>, text: &'a [u8]) -> Option<Self> {
+    #[cold]
+    #[inline(never)]
+    fn with_userinfo(length: usize, secure: bool, authority: &'a [u8]) -> Option<Self> {
+        let (userinfo, rest) = userinfo(authority)?;
+        Self::behind_userinfo(length, secure, Some(userinfo), rest)
+    }
+
+    /// `length` is that of the whole text.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "see above")]
+    fn behind_userinfo(length: usize, secure: bool, userinfo: Option<&'a [u8]>, text: &'a [u8]) -> Option<Self> {
         let (host, rest) = host(text)?;
         let (port, rest) = match rest.strip_prefix(b":") {
             Some(rest) => port(rest).map(|(port, rest)| (Some(port), rest))?,
@@ -127,7 +131,7 @@ impl<'a> First<'a> {
             Some(rest) => split(rest, SESSION).map(|(session, rest)| (Some(session), rest))?,
             None => (None, rest),
         };
-        let session_end = rest.len();
+        let session_end = length - rest.len();
         let (transport, mut rest) = split(rest.strip_prefix(b";")?, ALPHANUMERIC)?;
         while let Some(param) = rest.strip_prefix(b";") {
             (_, rest) = split(param, TOKEN)?;
