@@ -1,5 +1,12 @@
 //! Frames without end for a profiler: `frames framer|decoder same|new BODY-BYTES COUNT` scans COUNT frames, 64 in each call.
-//! The instructions of one frame are the difference of two runs, divided by that of their counts.
+//! The instructions of one frame are the difference of two runs, divided by that of their counts:
+//!
+//! ```sh
+//! cargo build --release -p msrp-core --example frames
+//! for count in 640 6400; do
+//!   valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/frames decoder same 500 $count
+//! done
+//! ```
 #![allow(clippy::indexing_slicing, missing_docs)]
 
 use msrp_core::frame::record::{RECORD_WORDS, bit, word};
