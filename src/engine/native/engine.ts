@@ -76,7 +76,8 @@ class NativeEngine implements Engine {
   }
 
   async listen({ address, port, tls }: ListenSpec): Promise<BoundListener> {
-    if (tls !== undefined) throw new MsrpError('E_LISTEN', 'the native engine has no TLS in this version; use engine: ts');
+    if (tls !== undefined)
+      throw new MsrpError('E_LISTEN', 'the native engine has no TLS in this version; use engine: ts');
     try {
       const host = isIP(address) === 0 ? (await lookup(address)).address : address;
       return this.#commands.listen(host, port);
