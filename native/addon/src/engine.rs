@@ -560,7 +560,7 @@ fn ip(address: &str) -> Result<IpAddr> {
 }
 
 fn refused(error: &std::io::Error) -> Error {
-    Error::new(Status::GenericFailure, error.to_string())
+    Error::new(Status::GenericFailure, format!("{}: {error}", msrp_engine::errno_name(error)))
 }
 
 /// A number of the contract; those of JavaScript are exact up to 2^53, and no counter or id lies above.

@@ -1,5 +1,4 @@
 import { lookup } from 'node:dns/promises';
-import { isIP } from 'node:net';
 import type {
   AddonEngineClass,
   ConnectionView,
@@ -79,7 +78,8 @@ class NativeEngine implements Engine {
     if (tls !== undefined)
       throw new MsrpError('E_LISTEN', 'the native engine has no TLS in this version; use engine: ts');
     try {
-      const host = isIP(address) === 0 ? (await lookup(address)).address : address;
+      // An address is its own answer.
+      const { address: host } = await lookup(address);
       return this.#commands.listen(host, port);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
