@@ -23,7 +23,7 @@ const chosen = process.argv.slice(2);
 if (chosen.length === 0) {
   must(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.test.json']);
   must('npm', ['run', '--silent', 'lint']);
-  must(process.execPath, [join(root, 'scripts', 'addon-types.mjs'), '--check']);
+  if (without === undefined) must(process.execPath, [join(root, 'scripts', 'addon-types.mjs'), '--check']);
 }
 
 let files = chosen.length > 0 ? chosen.map((file) => join(process.cwd(), file)) : testFiles(join(root, 'test'));
