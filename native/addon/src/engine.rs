@@ -91,6 +91,7 @@ pub struct Candidate {
 pub struct HopSettings {
     pub key: String,
     pub candidates: Vec<Candidate>,
+    pub why_none: Option<String>,
     pub timeout_ms: f64,
     pub local_address: Option<String>,
     pub relay: Option<String>,
@@ -329,6 +330,7 @@ impl EngineHandle {
         let spec = engine::ConnectSpec {
             key: settings.key,
             candidates,
+            why_none: settings.why_none,
             timeout_ms: number(settings.timeout_ms),
             local_address: settings.local_address.as_deref().map(ip).transpose()?,
             relay: settings.relay,
