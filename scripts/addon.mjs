@@ -35,8 +35,7 @@ export async function buildAddon() {
   console.error('building the addon (once; takes a minute or so) …');
   const options = { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], timeout: BUILD_MS };
   const { status, error } = spawnSync('cargo', ['build', '--release', '--package', 'msrp-addon'], options);
-  if (status !== 0)
-    return `the addon could not be built: ${error?.message ?? `cargo has ended with ${status}`}`;
+  if (status !== 0) return `the addon could not be built: ${error?.message ?? `cargo has ended with ${status}`}`;
   install(join(targetFolder(), 'release', libraryName()), file);
   return undefined;
 }
