@@ -35,8 +35,7 @@ pub fn release_if_drained(plane: &mut Plane, target: Key) {
     }
     let limits = &plane.limits;
     let full = limits.outbox_bytes != 0 && connection.outbox.len() > limits.outbox_bytes / 2
-        || limits.transactions_per_connection != 0
-            && connection.awaited.count > limits.transactions_per_connection / 2
+        || limits.transactions_per_connection != 0 && connection.awaited.count > limits.transactions_per_connection / 2
         || connection.full_elsewhere;
     if !full {
         release_waiters(plane, target);
@@ -85,7 +84,7 @@ pub fn resume(plane: &mut Plane, key: Key) {
 pub fn shed_if_stuck(plane: &mut Plane, target: Key) {
     let now_ms = plane.now_ms;
     let Some(connection) = plane.connections.get(target) else { return };
-    if connection.shedding || connection.full_since_ms.is_none_or(|since| now_ms - since < STUCK_MS) {
+    if connection.shedding || connection.full_since_ms.is_none_or(|since| now_ms.saturating_sub(since) < STUCK_MS) {
         return;
     }
     let freed: Vec<Key> = connection

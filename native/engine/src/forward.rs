@@ -46,21 +46,20 @@ pub fn route_of(plane: &mut Plane, source: Key, frame: Frame<'_>) -> Option<Rc<R
 fn find_route(plane: &mut Plane, source: Key, frame: Frame<'_>) -> Option<Rc<Route>> {
     let key = frame.paths();
     let known = plane.connections.get(source)?.routes.get(key).filter(|route| route.is_current(plane)).cloned();
-    let route = match known {
-        Some(route) => route,
-        None => {
-            let (to_path, from_path) = (frame.to_path(), frame.from_path());
-            let route = Rc::new(resolve(plane, source, frame.method(), frame.name(), to_path, from_path));
-            let routes = &mut plane.connections.get_mut(source)?.routes;
-            routes.remove(key);
-            if route.verdict == Verdict::Forward && key.len() <= CACHED_PATH_BYTES {
-                if routes.len() >= CACHED_ROUTES {
-                    routes.clear();
-                }
-                routes.insert(key.into(), Rc::clone(&route));
+    let route = if let Some(route) = known {
+        route
+    } else {
+        let (to_path, from_path) = (frame.to_path(), frame.from_path());
+        let route = Rc::new(resolve(plane, source, frame.method(), frame.name(), to_path, from_path));
+        let routes = &mut plane.connections.get_mut(source)?.routes;
+        routes.remove(key);
+        if route.verdict == Verdict::Forward && key.len() <= CACHED_PATH_BYTES {
+            if routes.len() >= CACHED_ROUTES {
+                routes.clear();
             }
-            route
+            routes.insert(key.into(), Rc::clone(&route));
         }
+        route
     };
     plane.connections.get_mut(source)?.last_route = Some(Rc::clone(&route));
     Some(route)
@@ -126,7 +125,7 @@ fn forward_send(plane: &mut Plane, source: Key, frame: Frame<'_>, route: &Rc<Rou
     append_forwarded(plane, route.target, frame, &route.send_head, slot);
     if let Some(slot) = slot {
         let queued_up_to = plane.connections.get(route.target).map_or(0, crate::connection::Connection::queued_total);
-        let deadline_ms = plane.now_ms + plane.limits.transaction_ms;
+        let deadline_ms = plane.now_ms.saturating_add(plane.limits.transaction_ms);
         let transaction = plane.transactions.at_mut(slot);
         transaction.source = source;
         transaction.target = route.target;
@@ -205,7 +204,7 @@ fn forward_other(plane: &mut Plane, source: Key, frame: Frame<'_>, route: &Rc<Ro
         let has_credentials =
             is_auth && read_headers(frame.headers()).iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
         let queued_up_to = plane.connections.get(route.target).map_or(0, crate::connection::Connection::queued_total);
-        let deadline_ms = plane.now_ms + plane.limits.transaction_ms;
+        let deadline_ms = plane.now_ms.saturating_add(plane.limits.transaction_ms);
         let transaction = plane.transactions.at_mut(slot);
         transaction.source = source;
         transaction.target = route.target;
@@ -320,7 +319,7 @@ pub fn closes_misdirected(plane: &mut Plane, key: Key) -> bool {
         if connection.relay.is_some() || !connection.incoming {
             return false;
         }
-        if now_ms - connection.misdirected_since_ms > MISDIRECTED_WINDOW_MS {
+        if now_ms.saturating_sub(connection.misdirected_since_ms) > MISDIRECTED_WINDOW_MS {
             connection.misdirected = 0;
             connection.misdirected_since_ms = now_ms;
         }

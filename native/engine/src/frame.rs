@@ -23,6 +23,7 @@ pub enum FailureReport {
     Bad,
 }
 
+#[allow(clippy::wrong_self_convention, reason = "named after headers")]
 impl<'a> Frame<'a> {
     /// The frame of the record at `base`.
     #[inline]

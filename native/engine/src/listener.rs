@@ -45,23 +45,19 @@ impl Listener {
             }
             match self.socket.accept() {
                 Ok((stream, remote)) => self.admit(plane, stream, remote),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // A peer that has gone already; others may wait behind it.
+                Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {}
+                // Nobody waits; or no file descriptor is left, and the next tick tries again.
+                Err(_) => {
                     self.readable = false;
                     return;
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // A peer that has gone already, or no file descriptor left: the next tick tries again.
-                Err(_) => return,
             }
         }
     }
 
     fn admit(&self, plane: &mut Plane, mut stream: TcpStream, remote: SocketAddr) {
-        let refused = if plane.draining {
-            Some(CloseReason::Shutdown)
-        } else {
-            plane.shared.admit(remote.ip(), &plane.limits)
-        };
+        let refused = if plane.draining { Some(CloseReason::Shutdown) } else { plane.shared.admit(remote.ip(), &plane.limits) };
         if let Some(reason) = refused {
             plane.counters.close(reason);
             let id = plane.unused_id();
@@ -104,7 +100,6 @@ impl Plane {
         let key = self.add_connection(true, State::Open);
         let id = self.id_of(key);
         self.connections.remove(key);
-        self.shared.leave(None);
         id
     }
 }

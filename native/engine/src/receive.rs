@@ -57,6 +57,9 @@ pub fn on_readable(plane: &mut Plane, key: Key, buffer: &mut ReadBuffer) -> bool
     }
     if !connection.unhandled.is_empty() {
         let bytes = mem::take(&mut connection.unhandled);
+        if connection.state != State::Open {
+            return true;
+        }
         let done = scan_all(plane, key, &bytes, &mut buffer.records);
         keep_rest(plane, key, bytes.get(done..).unwrap_or_default());
         return true;
@@ -225,8 +228,7 @@ pub fn on_record(plane: &mut Plane, key: Key, frame: Frame<'_>) {
         _ => {
             plane.counters.reject(issue);
             let error = FrameError::ALL.into_iter().find(|error| u32::from(error.code()) == issue);
-            let reason =
-                if error == Some(FrameError::Limit) { CloseReason::HeaderLimit } else { CloseReason::ProtocolError };
+            let reason = if error == Some(FrameError::Limit) { CloseReason::HeaderLimit } else { CloseReason::ProtocolError };
             close_connection(plane, key, reason, error.map(|error| error.name().to_owned()));
         }
     }
