@@ -104,7 +104,7 @@ fn try_next(plane: &mut Plane, key: Key) {
             return;
         };
         dial.next += 1;
-        dial.deadline_ms = now_ms + dial.spec.timeout_ms;
+        dial.deadline_ms = now_ms.saturating_add(dial.spec.timeout_ms);
         match connect(registry, key, candidate, &dial.spec) {
             Ok(stream) => {
                 dial.stream = Some(stream);
