@@ -19,7 +19,15 @@ const BUILD_MS = 180_000;
 export async function buildAddon() {
   const { fileName, platformName } = await import(pathToFileURL(join(root, 'dist', 'addon', 'platform.js')).href);
   const file = join(folder, fileName(platformName()));
-  const sources = ['Cargo.toml', 'Cargo.lock', 'rust-toolchain.toml', 'native/core/Cargo.toml', 'native/core/src', 'native/engine/Cargo.toml', 'native/engine/src'];
+  const sources = [
+    'Cargo.toml',
+    'Cargo.lock',
+    'rust-toolchain.toml',
+    'native/core/Cargo.toml',
+    'native/core/src',
+    'native/engine/Cargo.toml',
+    'native/engine/src',
+  ];
   const own = ['native/addon/Cargo.toml', 'native/addon/build.rs', 'native/addon/src'];
   const changed = newest([...sources, ...own].map((name) => join(root, name)));
   if (newest([`${file}.sha256`, file]) > changed) return undefined;

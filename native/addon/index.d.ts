@@ -1,5 +1,124 @@
 /* Made from native/addon/src by `npm run addon:types`. */
 
+/** What an engine is made with; limits as in `EngineLimits` of `src/engine/engine.ts`. */
+export interface EngineSettings {
+  /** Threads. */
+  workers: number
+  /** The clock of the contract, in ms. */
+  nowMs: number
+  /** The workers read the monotonic clock themselves; else `tick` moves time. */
+  ownClock: boolean
+  /** 32 strong random bytes. */
+  seed: Uint8Array
+  /** Events that may wait. */
+  ringEvents: number
+  /** Limits and timeouts. */
+  limits: LimitSettings
+}
+
+/** Limits and timeouts; 0 is no limit. */
+export interface LimitSettings {
+  sendTimeoutMs: number
+  maxMsgChunks: number
+  maxConnections: number
+  maxConnectionsPerIp: number
+  lineBytes: number
+  headerBytes: number
+  headerLines: number
+  pathUris: number
+  nonSendBodyBytes: number
+  messageBytes: number
+  outboxBytes: number
+  transactionsPerConnection: number
+  probationMs: number
+  idleMs: number
+  transactionMs: number
+}
+
+/** A listener that is bound. */
+export interface BoundSocket {
+  listener: number
+  address: string
+  port: number
+}
+
+/** A name under which the relay is addressed. */
+export interface AuthorityName {
+  host: string
+  port: number
+}
+
+/** A session to be opened. */
+export interface SessionSettings {
+  uri: string
+  clientPath: Array<string>
+  connection: number
+  relay?: string
+  expiresAtMs: number
+  exclusivePeer: boolean
+}
+
+/** An address to dial. */
+export interface Candidate {
+  address: string
+  port: number
+}
+
+/** How to reach a next hop. */
+export interface HopSettings {
+  key: string
+  candidates: Array<Candidate>
+  timeoutMs: number
+  localAddress?: string
+  relay?: string
+}
+
+/** An engine with its threads. */
+export declare class EngineHandle {
+  /** Starts the threads. `wake` is called when events wait: `takeEvents` has them. */
+  constructor(settings: EngineSettings, wake: () => void)
+  /** Binds a listener; throws with the code of the system. */
+  listen(address: string, port: number): BoundSocket
+  /** Stops accepting. */
+  unlisten(listener: number): void
+  /** Names under which the relay is addressed. */
+  setAuthorities(authorities: Array<AuthorityName>): void
+  /** Replaces the limits. */
+  setLimits(settings: LimitSettings): void
+  /** Opens a session. */
+  openSession(session: SessionSettings): number
+  /** Moves the end of a session. */
+  extendSession(session: number, expiresAtMs: number): void
+  /** Ends a session; a reason that is none of the contract is `command`. */
+  closeSession(session: number, reason: string): void
+  /** Answers a request; headers are names and values in turn. */
+  answer(request: number, status: number, comment: string, headers: Array<string>): void
+  /** Decides a hop: dial, or share a connection. */
+  connectHop(hop: number, settings: HopSettings): void
+  /** Decides a hop: refused. */
+  refuseHop(hop: number, status: number): void
+  /** Says that a connection stands for a relay. */
+  identify(connection: number, relay: string): void
+  /** Closes a connection; a reason that is none of the contract is `command`. */
+  closeConnection(connection: number, reason: string): void
+  /** Moves the clock of an engine that has none of its own. */
+  tick(nowMs: number): void
+  /** Connections, as a JSON array: one text costs less than its objects, member by member. */
+  connections(): string
+  /** Sessions, as a JSON array. */
+  sessions(): string
+  /** Counters and gauges, as a JSON object. */
+  stats(): string
+  /** Takes all events that wait, in order, as a JSON array. */
+  takeEvents(): string
+  /** Wakes the threads that commands wait for: once for all commands of a turn of the event loop. */
+  flush(): void
+  /** Accepts nothing any more. */
+  drain(): void
+  /** Closes everything and waits for the threads; the last events can still be taken. */
+  stop(): void
+}
+
 /** What a framer is made with; numbers as in `FramerOptions` of `src/frame/framer.ts`. Limits: 0 is no limit. */
 export interface FramerSettings {
   /** Strict grammar instead of the tolerant profile. */

@@ -67,10 +67,16 @@ export interface EngineHandle {
   identify(connection: number, relay: string): void;
   closeConnection(connection: number, reason: string): void;
   tick(nowMs: number): void;
-  connections(): ConnectionView[];
-  sessions(): SessionView[];
-  stats(): StatsView;
-  takeEvents(): EngineNotice[];
+  /** JSON: an array of {@link ConnectionView}. One text costs less than its objects, member by member. */
+  connections(): string;
+  /** JSON: an array of {@link SessionView}. */
+  sessions(): string;
+  /** JSON: {@link StatsView}. */
+  stats(): string;
+  /** JSON: an array of {@link EngineNotice}. */
+  takeEvents(): string;
+  /** Wakes the threads that commands wait for. */
+  flush(): void;
   drain(): void;
   stop(): void;
 }

@@ -101,8 +101,40 @@ function checkWhole(file: string): void {
   if (actual !== expected) throw new Error(`is damaged: its checksum is ${actual}, expected ${expected}`);
 }
 
-/** Frames two requests and the beginning of a third; every word must be as it is in TypeScript. */
+/** What it is for must work before anybody relies on it. */
 function selfTest(addon: Addon): void {
+  testFramer(addon);
+  testEngine(addon);
+}
+
+/** A thread starts, answers, and ends. */
+function testEngine({ EngineHandle: Handle }: Addon): void {
+  const limits = {
+    sendTimeoutMs: 0,
+    maxMsgChunks: 0,
+    maxConnections: 0,
+    maxConnectionsPerIp: 0,
+    lineBytes: 0,
+    headerBytes: 0,
+    headerLines: 0,
+    pathUris: 0,
+    nonSendBodyBytes: 0,
+    messageBytes: 0,
+    outboxBytes: 0,
+    transactionsPerConnection: 0,
+    probationMs: 0,
+    idleMs: 0,
+    transactionMs: 0,
+  };
+  const settings = { workers: 1, nowMs: 0, ownClock: false, seed: new Uint8Array(32), ringEvents: 1, limits };
+  const handle = new Handle(settings, () => undefined);
+  const { connections } = JSON.parse(handle.stats()) as { connections: number };
+  handle.stop();
+  if (connections !== 0) throw new Error(`${connections} connections instead of none`);
+}
+
+/** Frames two requests and the beginning of a third; every word must be as it is in TypeScript. */
+function testFramer(addon: Addon): void {
   const expected = new Uint32Array(4 * RECORD_WORDS);
   const actual = new Uint32Array(4 * RECORD_WORDS);
   const ours = new TsDecoder();

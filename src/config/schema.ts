@@ -93,7 +93,7 @@ export const configSchema: SchemaNode = {
       enum: ['auto', 'native', 'ts'],
       default: 'auto',
       description:
-        'Data plane: `native` (Rust), `ts` (TypeScript), or `auto`: native where it loads. MSRPD_ENGINE overrides.',
+        '`native`: native code or no start; `ts`: TypeScript only; `auto`: native code where it loads. MSRPD_ENGINE overrides.',
     },
     workers: {
       type: ['integer', 'string'],

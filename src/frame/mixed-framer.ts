@@ -2,8 +2,8 @@ import type { Framer } from './framer.ts';
 import { KIND, R, RECORD_WORDS } from './record.ts';
 
 /**
- * Two framers of one byte stream: small inputs go to one, larger ones to the other, whose call costs more than it saves on a few
- * bytes. They take turns at the boundaries of frames only, so that neither misses a part of one.
+ * Two framers of one byte stream: small inputs go to one, larger ones to the other, which is made when the first of them comes.
+ * They take turns at the boundaries of frames only, so that neither misses a part of one.
  *
  * INVARIANT: whichever takes over forgets the paths that it knows: SAME_PATHS always means those of the last frame with
  * NEW_PATHS of the whole stream.

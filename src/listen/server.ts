@@ -1,4 +1,3 @@
-import { randomFillSync } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import type { Logger } from 'pino';
@@ -24,6 +23,7 @@ import { Relay } from '../relay/relay.ts';
 import type { RelayParts } from '../relay/relay.ts';
 import type { SessionEntry } from '../relay/sessions.ts';
 import { readDomain, serverDomain } from '../tls/domain.ts';
+import { pooledRandom } from './pooled-random.ts';
 
 export interface ServerOptions {
   readonly config: Config;
@@ -145,7 +145,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       const timer = setInterval(tick, intervalMs);
       return () => clearInterval(timer);
     },
-    random: (into: Uint8Array) => void randomFillSync(into),
+    random: pooledRandom(),
   };
   const engine = choice.create({ limits: config.limits, environment, onEvents: (events) => relay.handle(events) });
   const resolver = new NextHopResolver({ nowMs: environment.nowMs, random: Math.random });

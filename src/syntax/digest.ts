@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /**
  * HTTP Digest as MSRP uses it (RFC 4976 section 9.1, RFC 2617; relay R-020…R-027): MD5, `qop=auth`, no request-URI.
@@ -125,7 +125,7 @@ function digest(input: DigestInput, a2: string): string {
 }
 
 function md5(text: string): string {
-  return createHash('md5').update(text).digest('hex');
+  return hash('md5', text);
 }
 
 function quote(text: string): string {

@@ -44,6 +44,8 @@ function wrapped(name: string, change: string): string {
   return file(name, `module.exports = { ...require(${JSON.stringify(built)}) };\n${change}`);
 }
 
+const PLAIN = { workers: 1, tls: false };
+
 const goodSum = readFileSync(`${built}.sha256`, 'utf8');
 
 describe('loading the addon', () => {
@@ -81,20 +83,25 @@ describe('loading the addon', () => {
       () => wrapped('less.cjs', 'delete module.exports.Framer;'),
       /has failed its self-test: .*not a constructor$/,
     ],
+    [
+      'no engine',
+      () => wrapped('bare.cjs', 'delete module.exports.EngineHandle;'),
+      /has failed its self-test: .*not a constructor$/,
+    ],
     ['a framer that errs', () => wrapped('errs.cjs', ERRS), /has failed its self-test: word 19 is 5 instead of 0$/],
     ['a framer that finds nothing', () => wrapped('blind.cjs', BLIND), /self-test: 0 records instead of 2$/],
   ];
   for (const [what, make, says] of cases) {
     it(`${what}: auto runs on TypeScript and says why, native throws the whole chain`, () => {
       assert.match(failureOf(make()), says);
-      const { kind, framer, reason } = chooseEngine('auto', undefined);
+      const { kind, framer, reason } = chooseEngine('auto', undefined, PLAIN);
       assert.deepEqual([kind, framer], ['ts', 'ts']);
       assert.match(reason, /^the configuration says auto; no addon: /);
       assert.ok(reason.includes(process.env['MSRPD_ADDON']!));
       for (const choose of [
         () => chooseFramer('native'),
-        () => chooseEngine('native', undefined),
-        () => chooseEngine('ts', 'native'),
+        () => chooseEngine('native', undefined, PLAIN),
+        () => chooseEngine('ts', 'native', PLAIN),
         () => parse(Buffer.alloc(0), { engine: 'native' }),
       ]) {
         assert.throws(choose, (error) => {
@@ -116,25 +123,26 @@ describe('loading the addon', () => {
 
   it('what was asked for, and what it became, is told', () => {
     process.env['MSRPD_ADDON'] = '';
-    for (const [configured, override, framer, reason] of [
-      [
-        'auto',
-        undefined,
-        'native',
-        /^the configuration says auto; addon \d.* from .*; this version has no native engine$/,
-      ],
-      ['auto', '', 'native', /^the configuration says auto/],
-      ['ts', undefined, 'ts', /^the configuration says ts; /],
-      ['ts', 'native', 'native', /^MSRPD_ENGINE says native; addon/],
-      ['native', 'ts', 'ts', /^MSRPD_ENGINE says ts; /],
+    for (const [configured, override, tls, kind, framer, reason] of [
+      ['auto', undefined, false, 'native', 'native', /^the configuration says auto; addon \d.* from /],
+      ['auto', '', false, 'native', 'native', /^the configuration says auto/],
+      ['ts', undefined, false, 'ts', 'ts', /^the configuration says ts; /],
+      ['ts', 'native', false, 'native', 'native', /^MSRPD_ENGINE says native; addon/],
+      ['native', 'ts', false, 'ts', 'ts', /^MSRPD_ENGINE says ts; /],
+      // TLS takes the TypeScript engine, which frames with the addon all the same.
+      ['auto', undefined, true, 'ts', 'native', /; TLS is configured, which the native engine does not have/],
     ] as const) {
-      const choice = chooseEngine(configured, override);
-      assert.equal(choice.kind, 'ts');
+      const choice = chooseEngine(configured, override, { workers: 1, tls });
+      assert.equal(choice.kind, kind);
       assert.equal(choice.framer, framer);
       assert.equal(choice.version === undefined, framer === 'ts');
       assert.match(choice.reason, reason);
     }
-    assert.throws(() => chooseEngine('auto', 'fast'), /MSRPD_ENGINE asks for "fast": expected auto, native or ts/);
+    assert.throws(() => chooseEngine('native', undefined, { workers: 1, tls: true }), { code: 'E_ENGINE' });
+    assert.throws(
+      () => chooseEngine('auto', 'fast', PLAIN),
+      /MSRPD_ENGINE asks for "fast": expected auto, native or ts/,
+    );
   });
 });
 

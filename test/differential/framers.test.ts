@@ -1,21 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { loadAddon, explain } from '../../src/addon/load.ts';
 import type { Framer } from '../../src/frame/framer.ts';
 import { NativeFramer } from '../../src/frame/native-framer.ts';
 import { BIT, FRAME_ERROR, KIND, R } from '../../src/frame/record.ts';
 import { TsFramer } from '../../src/frame/ts-framer.ts';
 import { TsDecoder } from '../../src/syntax/decoder.ts';
 import type { DecoderOptions } from '../../src/syntax/decoder.ts';
+import { theAddon } from '../addon/native.ts';
 import { hostile, mutate, mutated, stream } from '../frame/streams.ts';
 import { varied } from '../frame/varied.ts';
 import { VECTORS, bytesOf } from '../frame/vectors.ts';
-import { Difference, Placed, compare, seen } from './lockstep.ts';
+import { CUT_EVERYWHERE, Difference, Placed, compare, cutsEverywhere, pieces, seen } from './lockstep.ts';
 
-const result = loadAddon();
-if (!('addon' in result)) throw new Error(`npm run build:addon first: ${explain(result.failures)}`);
-const { addon } = result;
+const addon = theAddon();
 
 /** Of the whole run; with another one: MSRPD_SEED=… npm test test/differential/framers.test.ts */
 const SEED = Number(process.env['MSRPD_SEED'] ?? 20_260_101);
@@ -50,9 +48,6 @@ function pair(options: DecoderOptions): Pair {
   return { one, other: new NativeFramer(addon.Framer, options) };
 }
 
-/** Bytes up to which a stream is cut everywhere. */
-const CUT_EVERYWHERE = 512;
-
 let streams = 0;
 let runs = 0;
 
@@ -73,23 +68,8 @@ function tryStream(
     if (!compare(framers.one, framers.other, placed, edges)) framers = make(options);
   };
   run([length]);
-  run(length <= CUT_EVERYWHERE ? every(length) : pieces(length, random));
+  run(length <= CUT_EVERYWHERE ? cutsEverywhere(length) : pieces(length, random));
   run([random % (length + 1), length]);
-}
-
-function* every(length: number): Iterable<number> {
-  for (let edge = 1; edge <= length; edge++) yield edge;
-}
-
-/** Pieces of 1 to 97 bytes. */
-function* pieces(length: number, random: number): Iterable<number> {
-  let edge = 0;
-  let state = random >>> 0;
-  while (edge < length) {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    edge = Math.min(length, edge + 1 + ((state >>> 16) % 97));
-    yield edge;
-  }
 }
 
 /** Streams of one run of a property: what fast-check does for a run would cost more than comparing one stream. */

@@ -78,3 +78,23 @@ function describe(index: number, edge: number): string {
   const row = (words: Uint32Array): string => Array.from(words.subarray(base, base + RECORD_WORDS)).join(' ');
   return `${name} is ${left[index]} and ${right[index]}, cut at ${edge}\n${row(left)}\n${row(right)}`;
 }
+
+/** Bytes up to which a stream is cut everywhere. */
+export const CUT_EVERYWHERE = 512;
+
+/** Edges behind each of the first {@link CUT_EVERYWHERE} bytes, and at the end. */
+export function* cutsEverywhere(length: number): Iterable<number> {
+  for (let edge = 1; edge < Math.min(length, CUT_EVERYWHERE); edge++) yield edge;
+  yield length;
+}
+
+/** Edges of pieces of 1 to 97 bytes. */
+export function* pieces(length: number, random: number): Iterable<number> {
+  let edge = 0;
+  let state = random >>> 0;
+  while (edge < length) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    edge = Math.min(length, edge + 1 + ((state >>> 16) % 97));
+    yield edge;
+  }
+}

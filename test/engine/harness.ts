@@ -5,7 +5,14 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { loadAddon } from '../../src/addon/load.ts';
 import { createNativeEngine } from '../../src/engine/native/engine.ts';
 import { createTsEngine } from '../../src/engine/ts/engine.ts';
-import type { Engine, EngineEvent, EngineFactory, EngineLimits, EngineOptions, SessionId } from '../../src/engine/engine.ts';
+import type {
+  Engine,
+  EngineEvent,
+  EngineFactory,
+  EngineLimits,
+  EngineOptions,
+  SessionId,
+} from '../../src/engine/engine.ts';
 import { BIT, KIND, R, RECORD_WORDS } from '../../src/frame/record.ts';
 import { TsFramer } from '../../src/frame/ts-framer.ts';
 import { decodeFrame } from '../../src/syntax/frame.ts';

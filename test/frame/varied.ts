@@ -37,9 +37,19 @@ const URIS = [
 
 const GOOD_URIS = URIS.slice(0, 9);
 
+/** One character of a text becomes another one, here and there: the border of every class of characters is tried. */
+const touch = fc.option(fc.tuple(fc.nat(), fc.integer({ min: 0x20, max: 0x7e })), { freq: 2 });
+
+function touched(text: string, change: readonly [where: number, code: number] | null): string {
+  if (change === null || text === '') return text;
+  const at = change[0] % text.length;
+  return text.slice(0, at) + String.fromCharCode(change[1]) + text.slice(at + 1);
+}
+
 const path = fc.oneof(
   { weight: 6, arbitrary: fc.array(fc.constantFrom(...GOOD_URIS), { minLength: 1, maxLength: 3 }) },
   { weight: 2, arbitrary: fc.array(fc.constantFrom(...URIS), { minLength: 1, maxLength: 3 }) },
+  { weight: 2, arbitrary: fc.tuple(fc.constantFrom(...URIS), touch).map(([uri, change]) => [touched(uri, change)]) },
   { weight: 1, arbitrary: fc.constantFrom(Array<string>(17).fill('msrp://a;tcp'), [], ['', 'msrp://a;tcp']) },
 );
 const pathText = fc.tuple(path, fc.constantFrom(' ', ' ', ' ', '  ')).map(([uris, gap]) => uris.join(gap));
@@ -66,6 +76,8 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
     '9999999999999999-*/*',
     '1-9999999999999999/*',
     '1-12345678901234567/*',
+    '0000000000000001-1/1',
+    '00000000000000001-1/1',
     '4294967295-4294967296/4294967297',
     '4294967296-9007199254740990/9007199254740991',
     '1-*/*x',
@@ -107,10 +119,11 @@ const header = fc
     fc.constantFrom(': ', ': ', ': ', ': ', ':', ':\t ', ' : '),
     fc.constantFrom('', '', '', '', ' ', ' \t'),
     fc.constantFrom('as is', 'as is', 'as is', 'lower', 'upper'),
+    touch,
   )
-  .map(([[name, values], which, separator, end, spelling]) => {
+  .map(([[name, values], which, separator, end, spelling, change]) => {
     const spelled = spelling === 'lower' ? name.toLowerCase() : spelling === 'upper' ? name.toUpperCase() : name;
-    return `${spelled}${separator}${values[which % values.length]}${end}\r\n`;
+    return `${spelled}${separator}${touched(values[which % values.length] as string, change)}${end}\r\n`;
   });
 
 const start = fc.oneof(

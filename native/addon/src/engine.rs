@@ -1,10 +1,12 @@
 //! The engine of msrp-engine for JavaScript: commands down, events up, numbers and texts only.
+#![allow(clippy::needless_pass_by_value, reason = "napi hands texts and objects over by value")]
 
 use msrp_engine::contract as engine;
 use msrp_engine::{Clock, Engine, Options};
 use napi::bindgen_prelude::{Error, Function, Result, Status, Uint8Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
+use serde::Serialize;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
@@ -95,102 +97,127 @@ pub struct HopSettings {
 }
 
 /// An event; which members are there depends on its type. An address is that of a socket: host and port.
-#[napi(object, object_from_js = false)]
-#[derive(Default)]
-#[allow(missing_docs, reason = "as in the contract")]
-pub struct EngineNotice {
-    pub r#type: String,
-    pub connection: Option<f64>,
-    pub incoming: Option<bool>,
-    pub listener: Option<f64>,
-    pub remote_address: Option<String>,
-    pub remote_port: Option<u16>,
-    pub local_address: Option<String>,
-    pub local_port: Option<u16>,
-    pub reason: Option<String>,
-    pub detail: Option<String>,
-    pub bytes_in: Option<f64>,
-    pub bytes_out: Option<f64>,
-    pub request: Option<f64>,
-    pub method: Option<String>,
-    pub to_path: Option<Vec<String>>,
-    pub from_path: Option<Vec<String>>,
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EngineNotice {
+    r#type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incoming: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listener: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remote_address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remote_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    local_address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    local_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_in: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_out: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_path: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from_path: Option<Vec<String>>,
     /// Names and values in turn.
-    pub headers: Option<Vec<String>>,
-    pub hop: Option<f64>,
-    pub session: Option<f64>,
-    pub uri: Option<String>,
-    pub path_length: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headers: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hop: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_length: Option<u32>,
 }
 
 /// A connection as operators see it.
-#[napi(object, object_from_js = false)]
-#[allow(missing_docs, reason = "as in the contract")]
-pub struct ConnectionView {
-    pub connection: f64,
-    pub incoming: bool,
-    pub listener: Option<f64>,
-    pub state: String,
-    pub remote_address: Option<String>,
-    pub remote_port: Option<u16>,
-    pub local_address: Option<String>,
-    pub local_port: Option<u16>,
-    pub opened_at_ms: f64,
-    pub queued_bytes: f64,
-    pub sessions: u32,
-    pub transactions: u32,
-    pub paused: bool,
-    pub bytes_in: f64,
-    pub bytes_out: f64,
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConnectionView {
+    connection: f64,
+    incoming: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listener: Option<f64>,
+    state: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remote_address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remote_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    local_address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    local_port: Option<u16>,
+    opened_at_ms: f64,
+    queued_bytes: f64,
+    sessions: u32,
+    transactions: u32,
+    paused: bool,
+    bytes_in: f64,
+    bytes_out: f64,
 }
 
 /// A session as operators see it.
-#[napi(object, object_from_js = false)]
-#[allow(missing_docs, reason = "as in the contract")]
-pub struct SessionView {
-    pub session: f64,
-    pub connection: f64,
-    pub peer: Option<f64>,
-    pub expires_at_ms: f64,
-    pub frames_out: f64,
-    pub bytes_out: f64,
-    pub frames_in: f64,
-    pub bytes_in: f64,
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionView {
+    session: f64,
+    connection: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<f64>,
+    expires_at_ms: f64,
+    frames_out: f64,
+    bytes_out: f64,
+    frames_in: f64,
+    bytes_in: f64,
 }
 
 /// A counter with its name: an error code, a close reason, a status.
-#[napi(object, object_from_js = false)]
-#[allow(missing_docs, reason = "as in the contract")]
-pub struct NamedCount {
-    pub name: String,
-    pub count: f64,
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NamedCount {
+    name: String,
+    count: f64,
 }
 
 /// Counters and gauges.
-#[napi(object, object_from_js = false)]
-#[allow(missing_docs, reason = "as in the contract")]
-pub struct StatsView {
-    pub connections: f64,
-    pub sessions: f64,
-    pub transactions: f64,
-    pub queued_bytes: f64,
-    pub accepted: f64,
-    pub dialled: f64,
-    pub bytes_in: f64,
-    pub bytes_out: f64,
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StatsView {
+    connections: f64,
+    sessions: f64,
+    transactions: f64,
+    queued_bytes: f64,
+    accepted: f64,
+    dialled: f64,
+    bytes_in: f64,
+    bytes_out: f64,
     /// By method number of the frame record; 5: responses.
-    pub frames_in: Vec<f64>,
-    pub frames_out: Vec<f64>,
-    pub rejects: Vec<NamedCount>,
-    pub closes: Vec<NamedCount>,
-    pub reports: Vec<NamedCount>,
-    pub responses: Vec<NamedCount>,
-    pub dropped: f64,
-    pub interruptions: f64,
-    pub pauses: f64,
-    pub timeouts: f64,
+    frames_in: Vec<f64>,
+    frames_out: Vec<f64>,
+    rejects: Vec<NamedCount>,
+    closes: Vec<NamedCount>,
+    reports: Vec<NamedCount>,
+    responses: Vec<NamedCount>,
+    dropped: f64,
+    interruptions: f64,
+    pauses: f64,
+    timeouts: f64,
     /// Something is under way that a drain waits for.
-    pub busy: bool,
+    busy: bool,
 }
 
 /// An engine with its threads.
@@ -203,7 +230,6 @@ pub struct EngineHandle {
 impl EngineHandle {
     /// Starts the threads. `wake` is called when events wait: `takeEvents` has them.
     #[napi(constructor)]
-    #[allow(clippy::needless_pass_by_value, reason = "napi hands objects over by value")]
     pub fn new(settings: EngineSettings, wake: Function<'_, (), ()>) -> Result<Self> {
         let wake: ThreadsafeFunction<(), (), (), Status, false> =
             wake.build_threadsafe_function().callee_handled::<false>().build()?;
@@ -220,6 +246,7 @@ impl EngineHandle {
             now_ms,
             seed,
             ring_events: settings.ring_events as usize,
+            lazy: true,
             wake: Box::new(move || {
                 // Refused only when the environment is gone, and with it whoever would listen.
                 let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
@@ -251,7 +278,6 @@ impl EngineHandle {
 
     /// Replaces the limits.
     #[napi]
-    #[allow(clippy::needless_pass_by_value, reason = "napi hands objects over by value")]
     pub fn set_limits(&self, settings: LimitSettings) {
         self.engine.set_limits(&limits(&settings));
     }
@@ -336,30 +362,36 @@ impl EngineHandle {
         self.engine.tick(number(now_ms));
     }
 
-    /// Connections.
+    /// Connections, as a JSON array: one text costs less than its objects, member by member.
     #[napi]
-    pub fn connections(&self) -> Vec<ConnectionView> {
-        self.engine.connections().into_iter().map(connection_view).collect()
+    pub fn connections(&self) -> String {
+        json(&self.engine.connections().into_iter().map(connection_view).collect::<Vec<_>>())
     }
 
-    /// Sessions.
+    /// Sessions, as a JSON array.
     #[napi]
-    pub fn sessions(&self) -> Vec<SessionView> {
-        self.engine.sessions().into_iter().map(session_view).collect()
+    pub fn sessions(&self) -> String {
+        json(&self.engine.sessions().into_iter().map(session_view).collect::<Vec<_>>())
     }
 
-    /// Counters and gauges.
+    /// Counters and gauges, as a JSON object.
     #[napi]
-    pub fn stats(&self) -> StatsView {
-        stats_view(&self.engine.stats())
+    pub fn stats(&self) -> String {
+        json(&stats_view(&self.engine.stats()))
     }
 
-    /// Takes all events that wait, in order.
+    /// Takes all events that wait, in order, as a JSON array.
     #[napi]
-    pub fn take_events(&self) -> Vec<EngineNotice> {
+    pub fn take_events(&self) -> String {
         let mut events = Vec::new();
         self.engine.take_events(&mut events);
-        events.into_iter().map(notice).collect()
+        json(&events.into_iter().map(notice).collect::<Vec<_>>())
+    }
+
+    /// Wakes the threads that commands wait for: once for all commands of a turn of the event loop.
+    #[napi]
+    pub fn flush(&self) {
+        self.engine.flush();
     }
 
     /// Accepts nothing any more.
@@ -373,6 +405,11 @@ impl EngineHandle {
     pub fn stop(&mut self) {
         self.engine.stop();
     }
+}
+
+fn json(value: &impl Serialize) -> String {
+    // Texts and numbers only: nothing in them can fail.
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 fn limits(settings: &LimitSettings) -> engine::Limits {
@@ -449,11 +486,9 @@ fn notice(event: engine::Event) -> EngineNotice {
             reason: Some(reason.name().to_owned()),
             ..EngineNotice::default()
         },
-        engine::Event::AuthRejected { connection } => EngineNotice {
-            r#type: "authRejected".to_owned(),
-            connection: Some(float(connection)),
-            ..EngineNotice::default()
-        },
+        engine::Event::AuthRejected { connection } => {
+            EngineNotice { r#type: "authRejected".to_owned(), connection: Some(float(connection)), ..EngineNotice::default() }
+        }
         engine::Event::Fault { detail } => {
             EngineNotice { r#type: "fault".to_owned(), detail: Some(detail), ..EngineNotice::default() }
         }
@@ -496,8 +531,7 @@ fn session_view(info: engine::SessionInfo) -> SessionView {
 fn stats_view(stats: &engine::Stats) -> StatsView {
     let floats = |counts: &[u64]| counts.iter().copied().map(float).collect();
     let named = |name: &str, count| NamedCount { name: name.to_owned(), count: float(count) };
-    let statuses =
-        |counts: &[(u16, u64)]| counts.iter().map(|&(status, count)| named(&status.to_string(), count)).collect();
+    let statuses = |counts: &[(u16, u64)]| counts.iter().map(|&(status, count)| named(&status.to_string(), count)).collect();
     StatsView {
         connections: float(stats.connections),
         sessions: float(stats.sessions),
@@ -510,11 +544,7 @@ fn stats_view(stats: &engine::Stats) -> StatsView {
         frames_in: floats(&stats.frames_in),
         frames_out: floats(&stats.frames_out),
         rejects: stats.rejects.iter().map(|(name, count)| named(name, *count)).collect(),
-        closes: engine::CloseReason::ALL
-            .iter()
-            .zip(stats.closes)
-            .map(|(reason, count)| named(reason.name(), count))
-            .collect(),
+        closes: engine::CloseReason::ALL.iter().zip(stats.closes).map(|(reason, count)| named(reason.name(), count)).collect(),
         reports: statuses(&stats.reports),
         responses: statuses(&stats.responses),
         dropped: float(stats.dropped),
@@ -530,7 +560,7 @@ fn ip(address: &str) -> Result<IpAddr> {
 }
 
 fn refused(error: &std::io::Error) -> Error {
-    Error::new(Status::GenericFailure, error.to_string())
+    Error::new(Status::GenericFailure, format!("{}: {error}", msrp_engine::errno_name(error)))
 }
 
 /// A number of the contract; those of JavaScript are exact up to 2^53, and no counter or id lies above.

@@ -9,7 +9,7 @@ mod scan;
 use napi_derive::napi;
 
 /// Grows with every change of what JavaScript sees: functions, options, codes, words of a record.
-const ABI_VERSION: u32 = 2;
+const ABI_VERSION: u32 = 3;
 
 /// Version of the binding and of the frame record, to be compared with that of `src/addon/contract.ts`.
 #[napi]

@@ -88,7 +88,7 @@ pub fn settle(plane: &mut Plane, key: Key, status: u16) {
         plane.forget_relay(key, &relay);
     }
     if stand_ins != 0 {
-        plane.tell_stand_ins(key, stand_ins, &Note::Closed);
+        plane.tell_stand_ins(key, stand_ins, Note::Closed);
     }
 }
 
@@ -99,9 +99,8 @@ pub fn destroy(plane: &mut Plane, key: Key) {
         return;
     }
     plane.forget_adopted(connection.id);
-    if let Link::Tcp(mut stream) = mem::replace(&mut connection.link, Link::None) {
-        let _ = plane.registry.deregister(&mut stream);
-    }
+    // Closing a socket takes it out of the poller; events of this turn that name its key find nothing.
+    connection.link = Link::None;
     plane.shared.leave(connection.incoming.then_some(connection.remote).flatten().map(|remote| remote.ip()));
 }
 

@@ -222,8 +222,7 @@ pub enum SessionCloseReason {
 
 impl SessionCloseReason {
     /// All reasons, in the order of the contract.
-    pub const ALL: [Self; 5] =
-        [Self::Released, Self::Expired, Self::ConnectionClosed, Self::Command, Self::Shutdown];
+    pub const ALL: [Self; 5] = [Self::Released, Self::Expired, Self::ConnectionClosed, Self::Command, Self::Shutdown];
 
     /// Name in the contract.
     #[must_use]
@@ -249,13 +248,7 @@ impl SessionCloseReason {
 #[allow(missing_docs, reason = "as in the contract")]
 pub enum Event {
     /// A connection is usable.
-    Opened {
-        connection: ConnectionId,
-        incoming: bool,
-        listener: Option<ListenerId>,
-        remote: SocketAddr,
-        local: SocketAddr,
-    },
+    Opened { connection: ConnectionId, incoming: bool, listener: Option<ListenerId>, remote: SocketAddr, local: SocketAddr },
     /// A connection has gone, or never came to be.
     Closed {
         connection: ConnectionId,

@@ -98,8 +98,7 @@ fn try_next(plane: &mut Plane, key: Key) {
         let Some(dial) = plane.connections.get_mut(key).and_then(|connection| connection.dial.as_mut()) else { return };
         let Some(&candidate) = dial.spec.candidates.get(dial.next) else {
             let detail = if dial.failures.is_empty() { "no address".to_owned() } else { dial.failures.clone() };
-            let reason =
-                if dial.last_timed_out { CloseReason::ConnectTimeout } else { CloseReason::ConnectFailed };
+            let reason = if dial.last_timed_out { CloseReason::ConnectTimeout } else { CloseReason::ConnectFailed };
             close_connection(plane, key, reason, Some(detail));
             return;
         };

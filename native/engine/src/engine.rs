@@ -33,6 +33,8 @@ pub struct Options {
     pub seed: [u8; 32],
     /// Events that may wait for the control plane; above, the connections that cause them are not read from.
     pub ring_events: usize,
+    /// Commands wait until [`Engine::flush`] (or a question) wakes their worker, unless it is awake anyway.
+    pub lazy: bool,
     /// Called (on any thread) when events wait, until the engine has stopped; must not block.
     pub wake: Wake,
 }
@@ -44,6 +46,7 @@ pub struct Engine {
     threads: Vec<JoinHandle<()>>,
     last_session: AtomicU64,
     last_listener: AtomicU64,
+    lazy: bool,
 }
 
 impl Engine {
@@ -80,7 +83,7 @@ impl Engine {
             })?;
             threads.push(thread);
         }
-        Ok(Self { shared, ring, threads, last_session: AtomicU64::new(0), last_listener: AtomicU64::new(0) })
+        Ok(Self { shared, ring, threads, last_session: AtomicU64::new(0), last_listener: AtomicU64::new(0), lazy: options.lazy })
     }
 
     /// Workers.
@@ -221,11 +224,19 @@ impl Engine {
             return;
         }
         self.send_all(|| Command::Stop);
+        self.flush();
         for thread in self.threads.drain(..) {
             // A worker that has panicked has said so by its last event.
             let _ = thread.join();
         }
         self.ring.close();
+    }
+
+    /// Wakes the workers that commands wait for.
+    pub fn flush(&self) {
+        for inbox in self.shared.inboxes() {
+            inbox.wake_if_waiting();
+        }
     }
 
     fn worker_of(&self, id: u64) -> usize {
@@ -234,7 +245,11 @@ impl Engine {
     }
 
     fn send(&self, worker: usize, command: Command) {
-        self.shared.inbox(worker).put(&mut vec![command], 0);
+        let inbox = self.shared.inbox(worker);
+        inbox.add(command);
+        if !self.lazy {
+            inbox.wake();
+        }
     }
 
     fn send_all(&self, command: impl Fn() -> Command) {
@@ -252,6 +267,7 @@ impl Engine {
         for worker in 0..self.workers() {
             let (to, from) = sync_channel(1);
             self.send(worker, Command::Query(query(to)));
+            self.shared.inbox(worker).wake();
             answers.extend(from.recv());
         }
         answers

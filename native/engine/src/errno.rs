@@ -3,6 +3,7 @@
 use std::io::{Error, ErrorKind};
 
 /// `ECONNRESET` and the like; the text of the system for a rare one.
+#[must_use]
 pub fn name(error: &Error) -> String {
     let name = match error.kind() {
         ErrorKind::ConnectionReset => "ECONNRESET",

@@ -35,8 +35,7 @@ pub fn release_if_drained(plane: &mut Plane, target: Key) {
     }
     let limits = &plane.limits;
     let full = limits.outbox_bytes != 0 && connection.outbox.len() > limits.outbox_bytes / 2
-        || limits.transactions_per_connection != 0
-            && connection.awaited.count > limits.transactions_per_connection / 2
+        || limits.transactions_per_connection != 0 && connection.awaited.count > limits.transactions_per_connection / 2
         || connection.full_elsewhere;
     if !full {
         release_waiters(plane, target);

@@ -46,21 +46,19 @@ pub fn route_of(plane: &mut Plane, source: Key, frame: Frame<'_>) -> Option<Rc<R
 fn find_route(plane: &mut Plane, source: Key, frame: Frame<'_>) -> Option<Rc<Route>> {
     let key = frame.paths();
     let known = plane.connections.get(source)?.routes.get(key).filter(|route| route.is_current(plane)).cloned();
-    let route = match known {
-        Some(route) => route,
-        None => {
-            let (to_path, from_path) = (frame.to_path(), frame.from_path());
-            let route = Rc::new(resolve(plane, source, frame.method(), frame.name(), to_path, from_path));
-            let routes = &mut plane.connections.get_mut(source)?.routes;
-            routes.remove(key);
-            if route.verdict == Verdict::Forward && key.len() <= CACHED_PATH_BYTES {
-                if routes.len() >= CACHED_ROUTES {
-                    routes.clear();
-                }
-                routes.insert(key.into(), Rc::clone(&route));
+    let route = if let Some(route) = known {
+        route
+    } else {
+        let route = Rc::new(resolve(plane, source, frame.method(), frame.name(), frame.to(), frame.from()));
+        let routes = &mut plane.connections.get_mut(source)?.routes;
+        routes.remove(key);
+        if route.verdict == Verdict::Forward && key.len() <= CACHED_PATH_BYTES {
+            if routes.len() >= CACHED_ROUTES {
+                routes.clear();
             }
-            route
+            routes.insert(key.into(), Rc::clone(&route));
         }
+        route
     };
     plane.connections.get_mut(source)?.last_route = Some(Rc::clone(&route));
     Some(route)
@@ -276,7 +274,7 @@ fn refuse_malformed(plane: &mut Plane, source: Key, frame: Frame<'_>) {
     if let Some(connection) = plane.connections.get_mut(source) {
         connection.last_route = None;
     }
-    refuse_paths(plane, source, frame, &frame.to_path(), &frame.from_path(), 400);
+    refuse_paths(plane, source, frame, &frame.to(), &frame.from(), 400);
 }
 
 /// Refuses a request whose paths are good, or hands it to the control plane.

@@ -23,6 +23,7 @@ pub enum FailureReport {
     Bad,
 }
 
+#[allow(clippy::should_implement_trait, reason = "the words of the field: To-Path, From-Path")]
 impl<'a> Frame<'a> {
     /// The frame of the record at `base`.
     #[inline]
@@ -75,11 +76,11 @@ impl<'a> Frame<'a> {
     }
 
     /// Empty when it is no path.
-    pub fn to_path(&self) -> Vec<Box<[u8]>> {
+    pub fn to(&self) -> Vec<Box<[u8]>> {
         uris(self.span(word::TO_START, word::TO_END))
     }
 
-    pub fn from_path(&self) -> Vec<Box<[u8]>> {
+    pub fn from(&self) -> Vec<Box<[u8]>> {
         uris(self.span(word::FROM_START, word::FROM_END))
     }
 

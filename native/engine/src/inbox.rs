@@ -14,18 +14,45 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// A command to one worker.
 pub enum Command {
-    Listen { listener: ListenerId, socket: TcpListener },
+    Listen {
+        listener: ListenerId,
+        socket: TcpListener,
+    },
     Unlisten(ListenerId),
     SetAuthorities(Arc<Vec<Authority>>),
     SetLimits(Box<Limits>),
-    OpenSession { session: SessionId, spec: Box<SessionSpec> },
-    ExtendSession { session: SessionId, expires_at_ms: f64 },
-    CloseSession { session: SessionId, reason: SessionCloseReason },
-    Answer { request: RequestId, answer: Box<Answer> },
-    ConnectHop { hop: ConnectionId, spec: Box<ConnectSpec> },
-    RefuseHop { hop: ConnectionId, status: u16 },
-    Identify { connection: ConnectionId, relay: String },
-    CloseConnection { connection: ConnectionId, reason: CloseReason },
+    OpenSession {
+        session: SessionId,
+        spec: Box<SessionSpec>,
+    },
+    ExtendSession {
+        session: SessionId,
+        expires_at_ms: f64,
+    },
+    CloseSession {
+        session: SessionId,
+        reason: SessionCloseReason,
+    },
+    Answer {
+        request: RequestId,
+        answer: Box<Answer>,
+    },
+    ConnectHop {
+        hop: ConnectionId,
+        spec: Box<ConnectSpec>,
+    },
+    RefuseHop {
+        hop: ConnectionId,
+        status: u16,
+    },
+    Identify {
+        connection: ConnectionId,
+        relay: String,
+    },
+    CloseConnection {
+        connection: ConnectionId,
+        reason: CloseReason,
+    },
     /// The clock has moved, of an engine whose time is passed in.
     Tick(u64),
     Drain,
@@ -74,6 +101,18 @@ impl Inbox {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         lock(&self.commands).append(commands);
         self.wake();
+    }
+
+    /// Puts a command in without a wake.
+    pub fn add(&self, command: Command) {
+        lock(&self.commands).push(command);
+    }
+
+    /// Makes the worker look if there is something to be seen.
+    pub fn wake_if_waiting(&self) {
+        if !lock(&self.commands).is_empty() {
+            self.wake();
+        }
     }
 
     /// Makes the worker look.

@@ -37,4 +37,5 @@ mod worker;
 mod write;
 
 pub use engine::{Engine, Options};
+pub use errno::name as errno_name;
 pub use worker::Clock;

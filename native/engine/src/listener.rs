@@ -57,11 +57,7 @@ impl Listener {
     }
 
     fn admit(&self, plane: &mut Plane, mut stream: TcpStream, remote: SocketAddr) {
-        let refused = if plane.draining {
-            Some(CloseReason::Shutdown)
-        } else {
-            plane.shared.admit(remote.ip(), &plane.limits)
-        };
+        let refused = if plane.draining { Some(CloseReason::Shutdown) } else { plane.shared.admit(remote.ip(), &plane.limits) };
         if let Some(reason) = refused {
             plane.counters.close(reason);
             let id = plane.unused_id();

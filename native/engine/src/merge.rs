@@ -20,8 +20,7 @@ pub fn merge(plane: &mut Plane, hop: Key, into: Key) {
         target.outbox.buffer(&mut plane.spare).extend_from_slice(&queued);
     }
     for awaited in [true, false] {
-        loop {
-            let Some(connection) = plane.connections.get(hop) else { break };
+        while let Some(connection) = plane.connections.get(hop) {
             let list = if awaited { connection.awaited } else { connection.unanswered };
             if list.oldest == NONE {
                 break;

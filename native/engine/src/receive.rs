@@ -225,8 +225,7 @@ pub fn on_record(plane: &mut Plane, key: Key, frame: Frame<'_>) {
         _ => {
             plane.counters.reject(issue);
             let error = FrameError::ALL.into_iter().find(|error| u32::from(error.code()) == issue);
-            let reason =
-                if error == Some(FrameError::Limit) { CloseReason::HeaderLimit } else { CloseReason::ProtocolError };
+            let reason = if error == Some(FrameError::Limit) { CloseReason::HeaderLimit } else { CloseReason::ProtocolError };
             close_connection(plane, key, reason, error.map(|error| error.name().to_owned()));
         }
     }
@@ -241,7 +240,7 @@ fn begin_stream(plane: &mut Plane, key: Key, frame: Frame<'_>, issue: u32) {
             connection.last_route = None;
         }
         status = 400;
-        Rc::new(Route::refused(frame.to_path(), frame.from_path(), Verdict::Refuse(400), false))
+        Rc::new(Route::refused(frame.to(), frame.from(), Verdict::Refuse(400), false))
     } else {
         let Some(route) = route_of(plane, key, frame) else { return };
         let limit = plane.limits.message_bytes;

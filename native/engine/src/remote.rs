@@ -62,7 +62,7 @@ pub struct Frames {
 }
 
 /// A word about a connection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Note {
     /// To the owner: do not read from it, for one more cause, or one less.
     Pause,
@@ -284,11 +284,11 @@ impl Plane {
     }
 
     /// Tells the workers that have a stand-in for a connection something.
-    pub fn tell_stand_ins(&mut self, key: Key, workers: u64, note: &Note) {
+    pub fn tell_stand_ins(&mut self, key: Key, workers: u64, note: Note) {
         let Some(id) = self.connections.get(key).map(|connection| connection.id) else { return };
         for (worker, (pending, _)) in self.others.pending.iter_mut().enumerate() {
             if workers & (1 << worker) != 0 {
-                let message = Message::Note { connection: id, from: self.worker, note: note.clone() };
+                let message = Message::Note { connection: id, from: self.worker, note };
                 pending.push(Command::Other(message));
             }
         }
@@ -297,7 +297,7 @@ impl Plane {
     /// What another worker has to say.
     pub fn on_message(&mut self, message: Message) {
         match message {
-            Message::Frames(frames) => self.on_frames(*frames),
+            Message::Frames(frames) => self.on_frames(&frames),
             Message::Bytes { connection, from, bytes } => self.on_bytes(connection, from, &bytes),
             Message::Note { connection, from, note } => self.on_note(connection, from, note),
             Message::Linked { from, bytes } => {
@@ -321,10 +321,10 @@ impl Plane {
         }
     }
 
-    fn on_frames(&mut self, frames: Frames) {
+    fn on_frames(&mut self, frames: &Frames) {
         let key = match self.others.stand_ins.get(&frames.connection) {
             Some(&key) => key,
-            None => self.stand_in(&frames),
+            None => self.stand_in(frames),
         };
         for record in &frames.records {
             on_record(self, key, Frame { bytes: &frames.bytes, record });
@@ -379,7 +379,7 @@ impl Plane {
         if limit != 0 && connection.outbox.len() > limit && !connection.told_full {
             connection.told_full = true;
             let workers = connection.stand_ins;
-            self.tell_stand_ins(key, workers, &Note::Full);
+            self.tell_stand_ins(key, workers, Note::Full);
         }
     }
 
@@ -390,7 +390,7 @@ impl Plane {
         if connection.told_full && connection.outbox.len() <= limit / 2 {
             connection.told_full = false;
             let workers = connection.stand_ins;
-            self.tell_stand_ins(key, workers, &Note::Drained);
+            self.tell_stand_ins(key, workers, Note::Drained);
         }
     }
 

@@ -109,9 +109,7 @@ fn is_stale(lines: &[u8]) -> bool {
         let value = challenge[at + word.len()..].trim_start().strip_prefix('=').map(str::trim_start);
         let value = value.map(|value| value.strip_prefix('"').unwrap_or(value));
         !before.is_some_and(is_word)
-            && value
-                .and_then(|value| value.strip_prefix("true"))
-                .is_some_and(|rest| !rest.chars().next().is_some_and(is_word))
+            && value.and_then(|value| value.strip_prefix("true")).is_some_and(|rest| !rest.chars().next().is_some_and(is_word))
     })
 }
 

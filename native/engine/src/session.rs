@@ -35,8 +35,7 @@ pub struct Session {
 impl Session {
     /// True when a From-Path is that of the client.
     pub fn is_client_path(&self, from_path: &[Box<[u8]>]) -> bool {
-        from_path.len() == self.client_path.len()
-            && from_path.iter().zip(&self.client_path).all(|(a, b)| is_same_uri(a, b))
+        from_path.len() == self.client_path.len() && from_path.iter().zip(&self.client_path).all(|(a, b)| is_same_uri(a, b))
     }
 }
 

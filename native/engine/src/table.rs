@@ -87,9 +87,9 @@ impl<T> Table<T> {
 
     /// All entries with their keys.
     pub fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
-        (0u32..).zip(&self.entries).filter_map(|(index, entry)| {
-            entry.value.as_ref().map(|value| (Key { index, generation: entry.generation }, value))
-        })
+        (0u32..)
+            .zip(&self.entries)
+            .filter_map(|(index, entry)| entry.value.as_ref().map(|value| (Key { index, generation: entry.generation }, value)))
     }
 
     /// All entries, to be changed.
@@ -102,10 +102,7 @@ impl<T> Table<T> {
         let until = self.entries.len().min(from.saturating_add(count));
         (from.min(until)..until).filter_map(|index| {
             let entry = &self.entries[index];
-            entry.value.as_ref().map(|_| Key {
-                index: u32::try_from(index).unwrap_or(u32::MAX),
-                generation: entry.generation,
-            })
+            entry.value.as_ref().map(|_| Key { index: u32::try_from(index).unwrap_or(u32::MAX), generation: entry.generation })
         })
     }
 

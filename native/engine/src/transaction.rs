@@ -178,8 +178,7 @@ impl TransactionTable {
     pub fn find(&self, tid: &[u8], connection: Key) -> Option<Slot> {
         let (worker, slot) = slot_of(tid)?;
         let transaction = self.slots.get(slot as usize)?;
-        (worker == self.worker && transaction.busy && transaction.target == connection && transaction.tid == *tid)
-            .then_some(slot)
+        (worker == self.worker && transaction.busy && transaction.target == connection && transaction.tid == *tid).then_some(slot)
     }
 
     /// Ends a transaction; its slot is used again.

@@ -92,10 +92,7 @@ pub fn check_progress(plane: &mut Plane) {
         .iter()
         .copied()
         .filter(|&key| {
-            plane
-                .connections
-                .get(key)
-                .is_none_or(|connection| plane.now_ms - connection.write_progress_ms >= send_timeout_ms)
+            plane.connections.get(key).is_none_or(|connection| plane.now_ms - connection.write_progress_ms >= send_timeout_ms)
         })
         .collect();
     for key in late {

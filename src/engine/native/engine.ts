@@ -1,6 +1,13 @@
 import { lookup } from 'node:dns/promises';
-import { isIP } from 'node:net';
-import type { AddonEngineClass, EngineHandle, HandleLimits } from '../../addon/engine-handle.ts';
+import type {
+  AddonEngineClass,
+  ConnectionView,
+  EngineHandle,
+  EngineNotice,
+  HandleLimits,
+  SessionView,
+  StatsView,
+} from '../../addon/engine-handle.ts';
 import { MsrpError } from '../../errors.ts';
 import type {
   Answer,
@@ -50,6 +57,7 @@ class NativeEngine implements Engine {
   readonly #onFault: (detail: string) => void;
   readonly #stopTicking: () => void;
   #stopped: Promise<void> | undefined;
+  #flushing = false;
 
   constructor(options: EngineOptions, { EngineHandle: Handle, workers, onFault }: NativeEngineParts) {
     const { environment, limits } = options;
@@ -63,14 +71,16 @@ class NativeEngine implements Engine {
     this.#handle = new Handle({ ...settings, limits: handleLimits(limits) }, () => this.#takeEvents());
     this.#stopTicking = ownClock
       ? () => undefined
-      : environment.every(TICK_MS, () => this.#handle.tick(environment.nowMs()));
+      : environment.every(TICK_MS, () => this.#commands.tick(environment.nowMs()));
   }
 
   async listen({ address, port, tls }: ListenSpec): Promise<BoundListener> {
-    if (tls !== undefined) throw new MsrpError('E_LISTEN', 'the native engine has no TLS in this version; use engine: ts');
+    if (tls !== undefined)
+      throw new MsrpError('E_LISTEN', 'the native engine has no TLS in this version; use engine: ts');
     try {
-      const host = isIP(address) === 0 ? (await lookup(address)).address : address;
-      return this.#handle.listen(host, port);
+      // An address is its own answer.
+      const { address: host } = await lookup(address);
+      return this.#commands.listen(host, port);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new MsrpError('E_LISTEN', `${address}:${port}: ${reason}`, { cause: error });
@@ -78,7 +88,7 @@ class NativeEngine implements Engine {
   }
 
   unlisten(listener: ListenerId): void {
-    this.#handle.unlisten(listener);
+    this.#commands.unlisten(listener);
   }
 
   updateTls(_listener: ListenerId, _tls: TlsServerSpec): void {
@@ -86,15 +96,15 @@ class NativeEngine implements Engine {
   }
 
   setAuthorities(authorities: readonly OwnAuthority[]): void {
-    this.#handle.setAuthorities([...authorities]);
+    this.#commands.setAuthorities([...authorities]);
   }
 
   setLimits(limits: EngineLimits): void {
-    this.#handle.setLimits(handleLimits(limits));
+    this.#commands.setLimits(handleLimits(limits));
   }
 
   openSession({ uri, clientPath, previousHop, expiresAtMs, exclusivePeer }: SessionSpec): SessionId {
-    return this.#handle.openSession({
+    return this.#commands.openSession({
       uri,
       clientPath: [...clientPath],
       connection: previousHop.connection,
@@ -105,19 +115,19 @@ class NativeEngine implements Engine {
   }
 
   extendSession(session: SessionId, expiresAtMs: number): void {
-    this.#handle.extendSession(session, expiresAtMs);
+    this.#commands.extendSession(session, expiresAtMs);
   }
 
   closeSession(session: SessionId, reason: SessionCloseReason): void {
-    this.#handle.closeSession(session, reason);
+    this.#commands.closeSession(session, reason);
   }
 
   answer(request: RequestId, { status, comment, headers }: Answer): void {
-    this.#handle.answer(request, status, comment, headers.flat());
+    this.#commands.answer(request, status, comment, headers.flat());
   }
 
   connectHop(hop: ConnectionId, { key, candidates, timeoutMs, localAddress, relay, tls }: ConnectSpec): void {
-    this.#handle.connectHop(hop, {
+    this.#commands.connectHop(hop, {
       key,
       // Without TLS there is no way to reach it: it fails as if nobody had answered.
       candidates: tls === undefined ? [...candidates] : [],
@@ -128,34 +138,34 @@ class NativeEngine implements Engine {
   }
 
   refuseHop(hop: ConnectionId, status: number): void {
-    this.#handle.refuseHop(hop, status);
+    this.#commands.refuseHop(hop, status);
   }
 
   identify(connection: ConnectionId, relay: string): void {
-    this.#handle.identify(connection, relay);
+    this.#commands.identify(connection, relay);
   }
 
   closeConnection(connection: ConnectionId, reason: CloseReason): void {
-    this.#handle.closeConnection(connection, reason);
+    this.#commands.closeConnection(connection, reason);
   }
 
   connections(): ConnectionInfo[] {
-    return this.#handle.connections().map(connectionInfo);
+    return (JSON.parse(this.#handle.connections()) as ConnectionView[]).map(connectionInfo);
   }
 
   sessions(): SessionInfo[] {
-    return this.#handle.sessions();
+    return JSON.parse(this.#handle.sessions()) as SessionView[];
   }
 
   stats(): EngineStats {
-    return statsOf(this.#handle.stats());
+    return statsOf(this.#stats());
   }
 
   async drain(timeoutMs: number): Promise<void> {
-    this.#handle.drain();
+    this.#commands.drain();
     await new Promise<void>((resolve) => {
       const deadlineMs = this.#environment.nowMs() + timeoutMs;
-      const isOver = (): boolean => !this.#handle.stats().busy || this.#environment.nowMs() >= deadlineMs;
+      const isOver = (): boolean => !this.#stats().busy || this.#environment.nowMs() >= deadlineMs;
       if (isOver()) {
         resolve();
         return;
@@ -178,8 +188,24 @@ class NativeEngine implements Engine {
     return this.#stopped;
   }
 
+  #stats(): StatsView {
+    return JSON.parse(this.#handle.stats()) as StatsView;
+  }
+
+  /** Commands of one turn of the event loop wake the threads once, at its end. */
+  get #commands(): EngineHandle {
+    if (!this.#flushing) {
+      this.#flushing = true;
+      setImmediate(() => {
+        this.#flushing = false;
+        this.#handle.flush();
+      });
+    }
+    return this.#handle;
+  }
+
   #takeEvents(): void {
-    const notices = this.#handle.takeEvents();
+    const notices = JSON.parse(this.#handle.takeEvents()) as EngineNotice[];
     const fault = notices.find(({ type }) => type === 'fault');
     const events = notices.filter((notice) => notice !== fault).map(eventOf);
     if (events.length > 0) this.#onEvents(events);

@@ -6,7 +6,7 @@ use crate::frame::line::{
 use crate::frame::options::FrameLimits;
 use crate::frame::paths::PathBlock;
 use crate::frame::record::{Record, bit, offset, put, word};
-use crate::frame::start_line::{PREFIX, start_line};
+use crate::frame::start_line::{PREFIX, plain_send, start_line};
 
 /// What the head of a frame is read by, and what is known of those before.
 #[derive(Debug)]
@@ -40,9 +40,15 @@ pub(crate) struct Head {
     line: usize,
     /// First byte not looked at yet, relative to the frame's start; used for the body, too.
     pub(crate) looked: usize,
-    /// First byte of the current line that may not stand in it, relative to the line's start.
+    odd: Odd,
+}
+
+/// What stands in the current line besides printable ASCII and tabs.
+#[derive(Debug, Default)]
+struct Odd {
+    /// First byte that may not stand in it, relative to the line's start.
     control: Option<usize>,
-    /// The current line has bytes above 0x7f.
+    /// There are bytes above 0x7f.
     high: bool,
 }
 
@@ -59,19 +65,13 @@ pub(crate) enum Progress {
     End(u8, usize),
 }
 
-/// Why there is no line, with an offset in it.
+/// Why there is no line.
+#[derive(Clone, Copy)]
 enum Stop {
-    Incomplete,
+    /// Bytes of it that have been looked at.
+    Incomplete(usize),
+    /// Fatal: code and offset in the line.
     Failed(FrameError, usize),
-}
-
-impl Stop {
-    fn at(self, line: usize) -> Progress {
-        match self {
-            Self::Incomplete => Progress::Incomplete,
-            Self::Failed(error, at) => Progress::Failed(error, line + at),
-        }
-    }
 }
 
 impl Head {
@@ -89,99 +89,79 @@ impl Head {
             return stop;
         }
         let mut rest = bytes.get(start + self.line..).unwrap_or_default();
+        let mut looked = self.looked - self.line;
         loop {
-            let (text, next) = match self.line(rules.limits.line_bytes, rest) {
-                Ok(line) => line,
-                Err(stop) => return stop.at(bytes.len() - rest.len()),
-            };
             let line = bytes.len() - rest.len();
-            self.line = bytes.len() - next.len() - start;
-            self.looked = self.line;
+            let (text, next) = match read_line(&mut self.odd, rules.limits.line_bytes, rest, looked) {
+                Ok(line) => line,
+                Err(stop) => return self.stop(stop, line, start),
+            };
+            let end = bytes.len() - next.len();
             match text {
-                [] => {
-                    self.empty_line(rules, line, record);
-                    return Progress::Body;
-                }
+                [] => return self.empty_line(rules, line, start, record),
                 [b'-', ..] if is_end_line_start(text) => return end_of_head(rules, text, line, bytes, record),
                 _ => {}
+            }
+            self.lines += 1;
+            if self.lines > rules.limits.header_lines || end - start > rules.limits.header_bytes {
+                return Progress::Failed(FrameError::Limit, line);
             }
             if let Err(error) = self.header(rules, text, line, bytes, record) {
                 return Progress::Failed(error, line);
             }
             rest = next;
+            looked = 0;
         }
     }
 
-    /// The line at the start of `rest`, and what follows it.
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "measured: a tenth of the instructions of a frame")]
-    fn line<'a>(&mut self, limit: usize, rest: &'a [u8]) -> Result<(&'a [u8], &'a [u8]), Stop> {
-        let looked = self.looked - self.line;
-        if looked != 0 {
-            return self.odd_line(limit, rest, looked);
-        }
-        let end = printable(rest);
-        match rest.split_at_checked(end) {
-            Some((text, [b'\r', b'\n', next @ ..])) if end <= limit => Ok((text, next)),
-            _ => self.odd_line(limit, rest, end),
-        }
-    }
-
-    /// The same for a line with other bytes than printable ASCII, or one that comes in pieces: those before `at` have been looked
-    /// at.
     #[cold]
-    #[inline(never)]
-    fn odd_line<'a>(&mut self, limit: usize, rest: &'a [u8], mut at: usize) -> Result<(&'a [u8], &'a [u8]), Stop> {
-        let end = loop {
-            at += printable(rest.get(at..).unwrap_or_default());
-            match rest.get(at..).unwrap_or_default() {
-                [] | [b'\r' | b'\n', ..] if at > limit => return Err(Stop::Failed(FrameError::Limit, 0)),
-                [b'\r', b'\n', ..] => break at,
-                [] | [b'\r'] => {
-                    self.looked = self.line + at;
-                    return Err(Stop::Incomplete);
-                }
-                [b'\r' | b'\n', ..] => return Err(Stop::Failed(FrameError::LineEnding, at)),
-                [b'\t', ..] => {}
-                [0x80..=0xff, ..] => self.high = true,
-                _ if self.control.is_none() => self.control = Some(at),
-                _ => {}
+    fn stop(&mut self, stop: Stop, line: usize, start: usize) -> Progress {
+        match stop {
+            Stop::Incomplete(looked) => {
+                self.line = line - start;
+                self.looked = self.line + looked;
+                Progress::Incomplete
             }
-            at += 1;
-        };
-        let (text, next) = rest.split_at_checked(end).unwrap_or_default();
-        let mut bad = self.control.take();
-        // Bytes that are no UTF-8 count as control characters do (core C-012, D-01).
-        if core::mem::take(&mut self.high)
-            && let Err(error) = core::str::from_utf8(text)
-        {
-            bad = Some(bad.map_or(error.valid_up_to(), |control| control.min(error.valid_up_to())));
-        }
-        match bad {
-            // Whatever stands in it, it is no end-line, and that is what is said of it.
-            Some(bad) if !is_end_line_start(text) => Err(Stop::Failed(FrameError::HeaderChar, bad)),
-            _ => Ok((text, next.get(2..).unwrap_or_default())),
+            Stop::Failed(error, at) => Progress::Failed(error, line + at),
         }
     }
 
     #[inline]
     fn start_line(&mut self, rules: &mut HeadRules, bytes: &[u8], start: usize, record: &mut Record) -> Option<Progress> {
         let rest = bytes.get(start..).unwrap_or_default();
-        if let Some(wrong) = foreign(rest) {
-            return Some(Progress::Failed(FrameError::StartLine, start + wrong));
-        }
-        let (text, next) = match self.line(rules.limits.line_bytes, rest) {
-            Ok(line) => line,
-            Err(stop) => return Some(stop.at(start)),
+        let limit = rules.limits.line_bytes;
+        // What comes in pieces is not looked at from its start again.
+        let plain = if self.looked == 0 { plain_send(rest, start, record) } else { None };
+        let length = match plain {
+            Some(length) if length <= limit => length,
+            _ => match self.other_start_line(rules.strict, limit, rest, start, record) {
+                Ok(length) => length,
+                Err(stop) => return Some(stop),
+            },
         };
-        if let Err(error) = start_line(text, start, rules.strict, record) {
-            return Some(Progress::Failed(error, start));
-        }
         self.started = true;
-        self.line = text.len() + 2;
-        self.known_paths(rules, next, start, record);
+        self.line = length + 2;
+        self.known_paths(rules, rest.get(self.line..).unwrap_or_default(), start, record);
         self.looked = self.line;
         None
+    }
+
+    /// The start line of anything but a plain SEND that is there in one piece. Gives its length.
+    #[inline(never)]
+    fn other_start_line(
+        &mut self,
+        strict: bool,
+        limit: usize,
+        rest: &[u8],
+        start: usize,
+        record: &mut Record,
+    ) -> Result<usize, Progress> {
+        if let Some(wrong) = foreign(rest) {
+            return Err(Progress::Failed(FrameError::StartLine, start + wrong));
+        }
+        let (text, _) = read_line(&mut self.odd, limit, rest, self.looked).map_err(|stop| self.stop(stop, start, start))?;
+        start_line(text, start, strict, record).map_err(|error| Progress::Failed(error, start))?;
+        Ok(text.len())
     }
 
     /// Takes To-Path and From-Path over from the frame before when they are byte for byte the same.
@@ -211,20 +191,20 @@ impl Head {
         bytes: &[u8],
         record: &mut Record,
     ) -> Result<(), FrameError> {
-        self.lines += 1;
-        if self.lines > rules.limits.header_lines || self.line > rules.limits.header_bytes {
-            return Err(FrameError::Limit);
-        }
         let mut known = canonical_header(text);
         let name_length = match known {
             Some(header) => header.name_len(),
             None => name_length(text)?,
         };
-        let (name, value) = text.split_at_checked(name_length).unwrap_or_default();
-        let (skipped, value) = trim(value.get(1..).unwrap_or_default(), rules.strict)?;
+        let (skipped, value) = match text.get(name_length + 1..) {
+            // One space is what nearly everybody sends.
+            Some([b' ', value @ ..]) if is_trimmed(value) => (1, value),
+            value => trim(value.unwrap_or_default(), rules.strict)?,
+        };
         if self.seen & CONTENT_TYPE_BIT != 0 {
             record[word::BITS] |= bit::CONTENT_TYPE_NOT_LAST;
         }
+        let name = text.get(..name_length).unwrap_or_default();
         if known.is_none() {
             known = known_header(name);
         }
@@ -268,14 +248,13 @@ impl Head {
         rules.paths(record[word::BITS]).remember(lines, from, record);
     }
 
-    fn empty_line(&mut self, rules: &HeadRules, line: usize, record: &mut Record) {
+    fn empty_line(&mut self, rules: &HeadRules, line: usize, start: usize, record: &mut Record) -> Progress {
         record[word::HEADERS_END] = offset(line);
         record[word::BODY_START] = offset(line + 2);
         record[word::BITS] |= bit::HAS_BODY;
         // The CRLF of the empty line may be that of the end-line, too: an empty body (core D-03 f).
-        if !rules.strict {
-            self.looked -= 2;
-        }
+        self.looked = line - start + if rules.strict { 2 } else { 0 };
+        Progress::Body
     }
 
     /// Of two structural objections the one that is checked first stays: order before duplicates.
@@ -293,6 +272,55 @@ impl Head {
         } else {
             self.issue
         }
+    }
+}
+
+/// The line at the start of `rest`, of which so many bytes have been looked at, and what follows it.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "measured: a tenth of the instructions of a frame")]
+fn read_line<'a>(odd: &mut Odd, limit: usize, rest: &'a [u8], looked: usize) -> Result<(&'a [u8], &'a [u8]), Stop> {
+    if looked != 0 {
+        return read_odd_line(odd, limit, rest, looked);
+    }
+    let end = printable(rest);
+    match rest.split_at_checked(end) {
+        Some((text, [b'\r', b'\n', next @ ..])) if end <= limit => Ok((text, next)),
+        _ => read_odd_line(odd, limit, rest, end),
+    }
+}
+
+/// The same for a line with other bytes than printable ASCII, and for one that comes in pieces.
+#[cold]
+#[inline(never)]
+fn read_odd_line<'a>(odd: &mut Odd, limit: usize, rest: &'a [u8], mut at: usize) -> Result<(&'a [u8], &'a [u8]), Stop> {
+    let end = loop {
+        at += printable(rest.get(at..).unwrap_or_default());
+        match rest.get(at..).unwrap_or_default() {
+            [] | [b'\r' | b'\n', ..] if at > limit => return Err(Stop::Failed(FrameError::Limit, 0)),
+            [b'\r', b'\n', ..] => break at,
+            [] | [b'\r'] => return Err(Stop::Incomplete(at)),
+            [b'\r' | b'\n', ..] => return Err(Stop::Failed(FrameError::LineEnding, at)),
+            [b'\t', ..] => at += 1,
+            text @ [0x80..=0xff, ..] => {
+                odd.high = true;
+                at += text.iter().take_while(|byte| !byte.is_ascii()).count();
+            }
+            _ => {
+                odd.control = odd.control.or(Some(at));
+                at += 1;
+            }
+        }
+    };
+    let (text, next) = rest.split_at_checked(end).unwrap_or_default();
+    let Odd { control: mut bad, high } = core::mem::take(odd);
+    // Bytes that are no UTF-8 count as control characters do (core C-012, D-01).
+    if high && let Err(error) = core::str::from_utf8(text) {
+        bad = Some(bad.map_or(error.valid_up_to(), |control| control.min(error.valid_up_to())));
+    }
+    match bad {
+        // Of a line that looks like an end-line, that it is none is said instead.
+        Some(bad) if !is_end_line_start(text) => Err(Stop::Failed(FrameError::HeaderChar, bad)),
+        _ => Ok((text, next.get(2..).unwrap_or_default())),
     }
 }
 
@@ -328,19 +356,18 @@ fn name_length(text: &[u8]) -> Result<usize, FrameError> {
     if colon && text.first().is_some_and(u8::is_ascii_alphabetic) { Ok(length) } else { Err(FrameError::HeaderSyntax) }
 }
 
-/// The value behind a colon, and how many bytes of white space stand before it: one space, or any (core D-03 a).
+/// True when no white space stands at either end, and something between.
 #[inline]
+fn is_trimmed(value: &[u8]) -> bool {
+    // Nothing that may stand in a line is less than a space but a tab.
+    value.first().is_some_and(|&first| first > b' ') && value.last().is_some_and(|&last| last > b' ')
+}
+
+/// The value behind a colon, and how many bytes of white space stand before it: one space, or any (core D-03 a).
+#[inline(never)]
 fn trim(text: &[u8], strict: bool) -> Result<(usize, &[u8]), FrameError> {
     if strict {
         return text.strip_prefix(b" ").map(|value| (1, value)).ok_or(FrameError::HeaderSyntax);
-    }
-    // One space is what nearly everybody sends.
-    if let [b' ', value @ ..] = text
-        && let [first, .., last] = value
-        && !is_blank(*first)
-        && !is_blank(*last)
-    {
-        return Ok((1, value));
     }
     let mut value = text;
     while let [first, rest @ ..] = value

@@ -45,13 +45,28 @@ pub(crate) fn is_token(byte: u8) -> bool {
     class(byte) & TOKEN != 0
 }
 
+/// Length of the longest beginning of `text` that is made of ident characters. Four are looked at in one step.
+#[inline]
+pub(crate) fn ident_length(text: &[u8]) -> usize {
+    let mut rest = text;
+    while let Some((chunk, tail)) = rest.split_first_chunk::<4>()
+        && chunk.iter().fold(IDENT, |common, &byte| common & class(byte)) != 0
+    {
+        rest = tail;
+    }
+    text.len() - rest.len() + rest.iter().take_while(|&&byte| class(byte) & IDENT != 0).count()
+}
+
 /// True for 4 to 32 ident characters of which the first is a letter or digit (core C-003).
 #[inline]
-pub(crate) fn is_ident(bytes: &[u8]) -> bool {
-    let Some(&first) = bytes.first() else { return false };
-    // No way out of the loop: cheaper for so few bytes.
-    let common = || bytes.iter().fold(IDENT, |common, &byte| common & class(byte));
-    matches!(bytes.len(), 4..=32) && class(first) & FIRST != 0 && common() != 0
+pub(crate) fn is_ident(text: &[u8]) -> bool {
+    ident_length(text) == text.len() && may_be_ident(text)
+}
+
+/// True when ident characters are no more and no fewer than an ident has, and the first is one that may come first.
+#[inline]
+pub(crate) fn may_be_ident(text: &[u8]) -> bool {
+    matches!(text.len(), 4..=32) && text.first().is_some_and(|&first| class(first) & FIRST != 0)
 }
 
 /// Length of the longest beginning of `text` that is printable ASCII.

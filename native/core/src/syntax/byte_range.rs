@@ -56,14 +56,16 @@ fn star(out: &mut fmt::Formatter<'_>, number: Option<u64>) -> fmt::Result {
 }
 
 /// `1*DIGIT` of at most 16 digits and [`MAX_OCTETS`], and what follows.
+#[inline]
 fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if digits == 0 || digits > 16 {
-        return None;
+    let mut value = 0_u64;
+    let mut rest = bytes;
+    while let [digit @ b'0'..=b'9', tail @ ..] = rest {
+        // What overflows has too many digits.
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+        rest = tail;
     }
-    let (number, rest) = bytes.split_at_checked(digits)?;
-    let value = number.iter().fold(0, |value, digit| value * 10 + u64::from(digit - b'0'));
-    (value <= MAX_OCTETS).then_some((value, rest))
+    (matches!(bytes.len() - rest.len(), 1..=16) && value <= MAX_OCTETS).then_some((value, rest))
 }
 
 fn number_or_star(bytes: &[u8]) -> Option<(Option<u64>, &[u8])> {

@@ -13,16 +13,23 @@ pub struct PathStart {
 /// `max_uris` (core D-04; 0 is no limit). Tolerant mode takes several spaces for one (D-03 b).
 #[must_use]
 pub fn check_path(value: &[u8], max_uris: usize, strict: bool) -> Option<PathStart> {
-    let first = First::parse(value)?;
-    let session = first.uri.session_id.map_or([0, 0], |session| {
-        [first.session_end - session.len(), first.session_end].map(|offset| u32::try_from(offset).unwrap_or(u32::MAX))
-    });
-    let mut rest = first.rest;
-    let mut uris = 1;
-    while let Some(next) = rest.strip_prefix(b" ") {
+    let mut session = [0, 0];
+    let mut uris = 0;
+    let mut rest = value;
+    loop {
+        let first = First::parse(rest)?;
+        if uris == 0
+            && let Some(id) = first.uri.session_id
+        {
+            let ends = [first.session_end - id.len(), first.session_end];
+            session = ends.map(|offset| u32::try_from(offset).unwrap_or(u32::MAX));
+        }
         uris += 1;
-        let next = if strict { next } else { without_spaces(next) };
-        rest = First::parse(next)?.rest;
+        rest = match first.rest {
+            [] => break,
+            [_, next @ ..] if strict => next,
+            spaces => without_spaces(spaces),
+        };
     }
     (max_uris == 0 || uris <= max_uris).then_some(PathStart { session })
 }

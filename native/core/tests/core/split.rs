@@ -127,3 +127,31 @@ fn a_frame_without_from_path_does_not_change_what_is_known_of_the_paths_of_other
     let told: Vec<_> = result.frames.iter().map(|frame| (frame.issue, frame.session.as_str())).collect();
     assert_eq!(told, [("", "x"), ("E_PATH_MISSING", ""), ("", "x")]);
 }
+
+#[test]
+fn known_paths_change_nothing_but_the_bits_that_tell_of_them() {
+    use msrp_core::frame::record::{RECORD_WORDS, bit, kind, word};
+    use msrp_core::frame::{FrameLimits, Framer, FramerOptions};
+    let paths = "To-Path: msrp://a:1/x;tcp\r\nFrom-Path: msrp://b:1/y;tcp\r\n";
+    let frame = |tid: &str| format!("MSRP {tid} SEND\r\n{paths}X: y\r\n-------{tid}$\r\n");
+    let frames = [frame("abcd"), frame(&"a".repeat(32)), frame("abcd")];
+    let (mut taken_over, mut failed) = (0, 0);
+    for header_bytes in 0..160 {
+        let limits = FrameLimits { header_bytes, ..FrameLimits::default() };
+        let options = FramerOptions { limits, ..FramerOptions::default() };
+        let (mut remembers, mut forgets) = (Framer::new(options), Framer::new(options));
+        let (mut a, mut b) = ([0; RECORD_WORDS], [0; RECORD_WORDS]);
+        for frame in &frames {
+            remembers.scan(frame.as_bytes(), 0, frame.len(), &mut a);
+            forgets.forget_paths();
+            forgets.scan(frame.as_bytes(), 0, frame.len(), &mut b);
+            taken_over += u32::from(a[word::BITS] & bit::SAME_PATHS != 0);
+            failed += u32::from(a[word::KIND] == kind::ERROR);
+            for record in [&mut a, &mut b] {
+                record[word::BITS] &= !(bit::SAME_PATHS | bit::NEW_PATHS);
+            }
+            assert_eq!(a, b, "{header_bytes} {frame}");
+        }
+    }
+    assert!(taken_over > 30 && failed > 100, "{taken_over} {failed}");
+}

@@ -95,9 +95,9 @@ fn sameness_of_uris_is_an_equivalence() {
         let rest = random.pick(&[":1/x;tcp", ":01/x;TCP", ":1/x;tcp;a=b", ":1/X;tcp", ";tcp", ":2/x;tcp"]);
         format!("{scheme}://{userinfo}{host}{rest}")
     };
-    let mut texts: Vec<String> = (0..150).map(|_| near(random)).collect();
-    texts.extend((0..150).map(|_| uri(random)).filter(|text| Uri::parse(text.as_bytes()).is_some()));
-    assert!(texts.len() > 170);
+    let mut texts: Vec<String> = (0..100).map(|_| near(random)).collect();
+    texts.extend((0..100).map(|_| uri(random)).filter(|text| Uri::parse(text.as_bytes()).is_some()));
+    assert!(texts.len() > 110);
     let same = |a: &str, b: &str| is_same_uri(a.as_bytes(), b.as_bytes());
     let mut pairs = 0;
     for a in &texts {
@@ -110,7 +110,7 @@ fn sameness_of_uris_is_an_equivalence() {
             }
         }
     }
-    assert!(pairs > 400, "{pairs}");
+    assert!(pairs > 200, "{pairs}");
 }
 
 #[test]

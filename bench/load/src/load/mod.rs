@@ -1,0 +1,44 @@
+//! Loads: what is done to a relay.
+
+mod due;
+mod flow;
+mod idle;
+mod pairs;
+mod session;
+mod storm;
+mod traffic;
+
+use crate::cli::Target;
+use crate::wire::digest::Credentials;
+use crate::wire::tid::mix;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Duration;
+
+pub use idle::run as idle;
+pub use storm::run as storm;
+pub use traffic::run as traffic;
+
+/// Ports of one address that a run may take before it takes another address.
+const PORTS: usize = 20_000;
+
+/// Longest wait for events: how late the end of a phase is noticed.
+const TICK: Duration = Duration::from_millis(20);
+
+/// The relay of a run, with a key that no other run has.
+fn relay(target: &Target) -> session::Relay {
+    session::Relay {
+        uri: format!("msrp://{};tcp", target.target),
+        credentials: Credentials { user: target.user.clone(), password: target.password.clone() },
+        key: mix(RandomState::new().build_hasher().finish()),
+    }
+}
+
+/// Addresses to connect from.
+fn sources(target: &Target, connections: usize) -> usize {
+    if target.sources > 0 { target.sources } else { connections / PORTS + 1 }
+}
+
+/// Seconds of an option; nonsense is none.
+fn seconds(value: f64) -> Duration {
+    Duration::try_from_secs_f64(value).unwrap_or_default()
+}

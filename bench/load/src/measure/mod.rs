@@ -1,0 +1,5 @@
+//! What is measured, and how it is told.
+
+pub mod process;
+pub mod report;
+pub mod tally;
