@@ -38,7 +38,7 @@ export function register(program: Command): void {
 }
 
 /** A result as the test vectors have it. */
-export function toJson(result: ParseResult): Record<string, unknown> {
+function toJson(result: ParseResult): Record<string, unknown> {
   if (result.type === 'incomplete') return { kind: 'incomplete', consumedBytes: 0 };
   const consumedBytes = result.end - result.start;
   if (result.type === 'error') {
