@@ -3,7 +3,7 @@ import { contenders } from '../../src/measure/contenders.ts';
 import { bodyBytesOf } from '../parse/traffic.ts';
 import { compileBase, root } from './base.ts';
 import type { Base } from './base.ts';
-import { buildProgram, count } from './instructions.ts';
+import { buildProgram, count, needValgrind } from './instructions.ts';
 import { canDo, compare } from './sides.ts';
 import type { Side, TimedCase } from './sides.ts';
 import { slowCore } from './slow-core.ts';
@@ -34,11 +34,13 @@ const EFFORT = { rounds: 25, sliceMs: 4 };
 const PROCESSES = 8;
 
 /** Instructions of native/core against those of the base, or against the committed ones where the base has none. */
-export function instructionsGate(gates: Gates, base: Base, say: (text: string) => void): Finding[] {
+export function instructionsGate(gates: Gates, base: () => Base, say: (text: string) => void): Finding[] {
+  needValgrind();
+  const { folder } = base();
   const head = count(buildProgram(root, 'head'));
   let before: Counts;
   try {
-    const program = buildProgram(base.folder, 'base');
+    const program = buildProgram(folder, 'base');
     before = count(program);
   } catch (error) {
     say(`the base cannot be counted (${(error as Error).message}): compared with bench/gates.json instead`);
@@ -62,8 +64,8 @@ export function nativeGate(gates: Gates, native: Side = NATIVE): Finding[] {
 }
 
 /** TypeScript against that of the base, in the same processes. */
-export function typescriptGate(gates: Gates, base: Base, say: (text: string) => void): Finding[] {
-  const dist = compileBase(base);
+export function typescriptGate(gates: Gates, base: () => Base, say: (text: string) => void): Finding[] {
+  const dist = compileBase(base());
   const able = MORE_CASES.filter(({ work }) => canDo(dist, work));
   if (able.length < MORE_CASES.length) say('the base has no decoder in TypeScript: only framing is compared');
   if (able.length === 0) return [{ passed: false, text: 'the base has no framer in TypeScript' }];
@@ -84,6 +86,7 @@ export function selfTest(gates: Gates): Finding[] {
     const seen = objections.map(({ text }) => text).join('; ');
     return { passed: objections.length > 0, text: `${what} is noticed: ${seen || 'no'}` };
   };
+  needValgrind();
   const slow = slowCore();
   try {
     const [head, changed] = [count(buildProgram(root, 'head')), count(buildProgram(slow.folder, 'slow'))];

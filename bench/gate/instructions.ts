@@ -31,6 +31,11 @@ export function buildProgram(folder: string, name: string): string {
   return join(target, 'release', 'examples', PROGRAM);
 }
 
+/** Throws where nothing can be counted. */
+export function needValgrind(): void {
+  run('valgrind', ['--version']);
+}
+
 /** Instructions of one frame in each case of the program. */
 export function count(program: string): Counts {
   const names = run(program, []).stdout.trim().split('\n');
@@ -52,7 +57,7 @@ function instructions(program: string, args: readonly string[]): number {
 
 function run(command: string, args: readonly string[]): { stdout: string; stderr: string } {
   const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8' });
-  if (error !== undefined) throw new Error(`cannot run ${command}: ${error.message}`);
+  if (error !== undefined) throw new Error(`cannot run ${command} (is it installed?): ${error.message}`);
   if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${stderr}`);
   return { stdout, stderr };
 }

@@ -16,9 +16,9 @@ MSRPD_BENCH_BASE names the commit to compare with. Default: where HEAD left main
 type Gate = (gates: Gates, base: () => Base) => Finding[];
 
 const GATES: Readonly<Record<string, Gate>> = {
-  instructions: (gates, base) => instructionsGate(gates, base(), say),
+  instructions: (gates, base) => instructionsGate(gates, base, say),
   native: (gates) => nativeGate(gates),
-  typescript: (gates, base) => typescriptGate(gates, base(), say),
+  typescript: (gates, base) => typescriptGate(gates, base, say),
   'self-test': (gates) => selfTest(gates),
 };
 

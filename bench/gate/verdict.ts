@@ -39,7 +39,7 @@ export function judgeCounts(head: Counts, base: Counts, { growth, atMost }: Gate
     }
     const change = now / before - 1;
     const text = `${name}: ${figure(now)} instructions, ${figure(before)} before (${percent(change)})`;
-    findings.push({ passed: change <= growth, text: `${text}, at most ${percent(growth)}` });
+    findings.push({ passed: now <= before * (1 + growth), text: `${text}, at most ${percent(growth)}` });
   }
   for (const [name, most] of Object.entries(atMost)) {
     const now = head.get(name) ?? Number.NaN;
