@@ -66,19 +66,29 @@ fn hyphens<'a>(bytes: impl Iterator<Item = &'a u8>) -> usize {
     bytes.take_while(|&&byte| byte == b'-').count()
 }
 
-/// Bytes at the start of `rest` that are no hyphens, in whole stretches: what vector instructions see at once.
+/// Bytes at the start of `rest` that are no hyphens, in whole stretches: what vector instructions see at once. Long stretches
+/// cost least for each byte, short ones leave least to be looked at byte by byte.
 #[inline]
 fn without_hyphens(rest: &[u8]) -> usize {
-    let free = |stretch: &&[u8]| stretch.iter().fold(true, |all, &byte| all & is_no_hyphen(byte));
-    rest.chunks_exact(STRETCH).take_while(free).count() * STRETCH
+    let long = free_stretches::<64>(rest);
+    long + free_stretches::<16>(rest.get(long..).unwrap_or_default())
+}
+
+#[inline]
+fn free_stretches<const SIZE: usize>(mut rest: &[u8]) -> usize {
+    let length = rest.len();
+    while let Some((stretch, tail)) = rest.split_first_chunk::<SIZE>()
+        && stretch.iter().fold(true, |all, &byte| all & is_no_hyphen(byte))
+    {
+        rest = tail;
+    }
+    length - rest.len()
 }
 
 #[inline]
 fn is_no_hyphen(byte: u8) -> bool {
     byte != b'-'
 }
-
-const STRETCH: usize = 32;
 
 enum Match {
     Whole,
