@@ -16,13 +16,14 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   syntax: ['frame', 'errors'],
   addon: ['syntax', 'frame', 'errors'],
   parse: ['addon', 'syntax', 'frame', 'errors'],
+  measure: ['addon', 'syntax', 'frame', 'errors'],
   engine: ['addon', 'syntax', 'frame', 'errors'],
   tls: ['engine', 'errors'],
   relay: ['engine', 'syntax', 'log', 'errors'],
   endpoint: ['syntax', 'frame', 'log', 'errors'],
   config: ['relay', 'tls', 'engine', 'syntax', 'errors'],
   listen: ['config', 'relay', 'tls', 'engine', 'log', 'errors'],
-  cli: ['listen', 'config', 'endpoint', 'parse', 'addon', 'syntax', 'log', 'errors'],
+  cli: ['listen', 'config', 'endpoint', 'measure', 'parse', 'addon', 'syntax', 'log', 'errors'],
   index: ['listen', 'config', 'relay', 'endpoint', 'parse', 'syntax', 'errors'],
 };
 

@@ -1,7 +1,7 @@
 /** The native engine as the addon exports it; `native/addon/index.d.ts` is made from its source. */
 export type AddonEngineClass = new (settings: HandleSettings, wake: () => void) => EngineHandle;
 
-export interface HandleSettings {
+interface HandleSettings {
   /** Threads, 1…62. */
   readonly workers: number;
   /** The clock of the contract, in ms. */

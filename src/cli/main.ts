@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { ERRORS, MsrpError } from '../errors.ts';
+import { register as registerBench } from './bench.ts';
 import { register as registerCheck } from './check.ts';
 import { CliError, EXIT } from './exit.ts';
 import { register as registerInit } from './init.ts';
@@ -10,7 +11,15 @@ import { register as registerParse } from './parse.ts';
 import { register as registerSend } from './send.ts';
 import { register as registerServe } from './serve.ts';
 
-const COMMANDS = [registerServe, registerInit, registerCheck, registerSend, registerListen, registerParse];
+const COMMANDS = [
+  registerServe,
+  registerInit,
+  registerCheck,
+  registerSend,
+  registerListen,
+  registerParse,
+  registerBench,
+];
 
 // The reader of a pipe may have seen enough.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -28,7 +37,6 @@ const program = new Command('msrpd')
     writeErr: () => undefined,
   });
 for (const register of COMMANDS) register(program);
-for (const command of program.commands) command.exitOverride().configureOutput({ writeErr: () => undefined });
 
 try {
   await program.parseAsync();

@@ -1,6 +1,4 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { buffer } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { EngineWish } from '../addon/choose.ts';
@@ -8,7 +6,8 @@ import type { Frame } from '../syntax/frame.ts';
 import { parse } from '../parse/parse.ts';
 import type { ParseResult } from '../parse/parse.ts';
 import { escapePeer } from '../log/escape.ts';
-import { CliError, EXIT } from './exit.ts';
+import { readCapture } from './capture.ts';
+import { EXIT } from './exit.ts';
 
 interface Options {
   readonly json?: true;
@@ -26,10 +25,11 @@ export function register(program: Command): void {
     .option('--strict', 'strict grammar instead of the tolerant profile')
     .addOption(new Option('--engine <engine>', 'framer').choices(['auto', 'native', 'ts']).default('auto'))
     .action(async (file: string, options: Options) => {
-      if (file === '-' && process.stdin.isTTY)
-        throw new CliError('name a file, or pipe a capture into standard input', EXIT.USAGE);
       let fatal = false;
-      for (const result of parse(await read(file), { strict: options.strict === true, engine: options.engine })) {
+      for (const result of parse(await readCapture(file), {
+        strict: options.strict === true,
+        engine: options.engine,
+      })) {
         fatal ||= result.type === 'error' && result.fatal;
         process.stdout.write(options.json === true ? `${JSON.stringify(toJson(result))}\n` : toText(result));
       }
@@ -37,17 +37,8 @@ export function register(program: Command): void {
     });
 }
 
-async function read(file: string): Promise<Buffer> {
-  try {
-    // As a stream: a pipe that is not blocking fails when it is read at once.
-    return file === '-' ? await buffer(process.stdin) : await readFile(file);
-  } catch (error) {
-    throw new CliError(error instanceof Error ? error.message : String(error), EXIT.USAGE);
-  }
-}
-
 /** A result as the test vectors have it. */
-export function toJson(result: ParseResult): Record<string, unknown> {
+function toJson(result: ParseResult): Record<string, unknown> {
   if (result.type === 'incomplete') return { kind: 'incomplete', consumedBytes: 0 };
   const consumedBytes = result.end - result.start;
   if (result.type === 'error') {

@@ -19,7 +19,7 @@ export interface Config {
   readonly log: { readonly level: string; readonly destination: string };
 }
 
-export interface ListenerConfig extends ListenerUri {
+interface ListenerConfig extends ListenerUri {
   /** As written. */
   readonly uri: string;
   readonly advertise: { readonly host: string; readonly port: number } | undefined;

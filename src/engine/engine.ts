@@ -269,12 +269,12 @@ export interface SessionClosedEvent {
 }
 
 /** An AUTH with credentials that was forwarded for this connection came back 401 without `stale=true` (relay R-037). */
-export interface AuthRejectedEvent {
+interface AuthRejectedEvent {
   readonly type: 'authRejected';
   readonly connection: ConnectionId;
 }
 
-export const SESSION_CLOSE_REASONS = ['released', 'expired', 'connection_closed', 'command', 'shutdown'] as const;
+const SESSION_CLOSE_REASONS = ['released', 'expired', 'connection_closed', 'command', 'shutdown'] as const;
 export type SessionCloseReason = (typeof SESSION_CLOSE_REASONS)[number];
 
 /** Why a connection was closed. Each has a row in docs/errors.md and a counter in {@link EngineStats.closes}. */

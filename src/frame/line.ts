@@ -2,7 +2,7 @@ import { R } from './record.ts';
 
 /** Classes of bytes in a line. */
 export const PLAIN = 0;
-export const CR = 1;
+const CR = 1;
 export const LF = 2;
 /** NUL, C0 other than HTAB, DEL: never allowed in a line (core C-012). */
 export const CONTROL = 3;

@@ -33,12 +33,7 @@ export interface Hooks {
 
 type MaybePromise<T> = T | Promise<T>;
 
-export const HOOK_NAMES = [
-  'authenticate',
-  'authorize',
-  'nextHop',
-  'selectSocket',
-] as const satisfies readonly (keyof Hooks)[];
+const HOOK_NAMES = ['authenticate', 'authorize', 'nextHop', 'selectSocket'] as const satisfies readonly (keyof Hooks)[];
 
 /** Loads a hooks module; rejects with `E_HOOKS` when it cannot be loaded or exports what is no hook. */
 export async function loadHooks(path: string): Promise<Hooks> {

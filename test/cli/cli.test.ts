@@ -39,6 +39,10 @@ describe('msrpd: wrong arguments are one line on stderr and exit code 2', () => 
     [['listen', '--bind', '127.0.0.1:0', '--cert', 'x'], /ENOENT|belong together/],
     [['parse', 'missing.bin'], /ENOENT/],
     [['parse', '--engine', 'fast', 'x'], /Allowed choices|allowed/i],
+    [['bench'], /msrpd bench parse/],
+    [['bench', 'nonsense'], /too many arguments/],
+    [['bench', 'parse', 'missing.bin'], /ENOENT/],
+    [['bench', 'parse', '--engine', 'native'], /unknown option/],
   ] as const) {
     it(args.join(' '), async () => {
       const { code, out, err } = await run(args, { env: { MSRPD_PASSWORD: '' } });
@@ -116,6 +120,42 @@ describe('msrpd parse', () => {
     assert.deepEqual(JSON.parse(half.out), { kind: 'incomplete', consumedBytes: 0 });
     const text = await run(['parse'], { input: bytesOf(VECTORS[0]!) });
     assert.match(text.out, /^0…226 {2}SEND {2}d93kswow9Qm2\$\n {2}To-Path: /);
+  });
+});
+
+describe('msrpd bench parse', () => {
+  const good = bytesOf(VECTORS.find(({ name }) => name === 'send-simple')!);
+
+  it('tells what the capture holds and how fast each implementation is', async () => {
+    const capture = Buffer.concat([good, good, good.subarray(0, 30)]);
+    const { code, out, err } = await run(['bench', 'parse'], { input: capture });
+    assert.equal(code, 0, err);
+    const lines = out.trimEnd().split('\n');
+    assert.match(lines[0]!, /^2 frames, \d+ bytes; and the beginning of another$/);
+    const rows = lines.filter((line) => /^(framing|decoding), (TypeScript|native) +[\d,.]+ +[\d,.]+/.test(line));
+    assert.ok(rows.length === 4 || (rows.length === 2 && /^native: cannot run: /m.test(out)), out);
+  });
+
+  it('goes on without the addon, and says why', async () => {
+    const env = { MSRPD_ADDON: '/nowhere.node' };
+    const { code, out } = await run(['bench', 'parse', '--json'], { input: good, env });
+    assert.equal(code, 0);
+    const figures = JSON.parse(out) as { content: unknown; rows: { nsPerFrame: number }[]; absent: string };
+    assert.deepEqual(figures.content, { frames: 1, bad: 0, end: good.length });
+    assert.equal(figures.rows.length, 2);
+    assert.ok(figures.rows.every(({ nsPerFrame }) => nsPerFrame > 0));
+    assert.match(figures.absent, /no such file/);
+  });
+
+  it('has nothing to say of what is no capture', async () => {
+    for (const [input, text] of [
+      ['GET / HTTP/1.1\r\n', /no frame in it: E_START_LINE/],
+      ['', /no whole frame/],
+    ] as const) {
+      const { code, out, err } = await run(['bench', 'parse'], { input });
+      assert.deepEqual([code, out], [1, '']);
+      assert.match(err, text);
+    }
   });
 });
 

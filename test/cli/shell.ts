@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { within } from '../engine/harness.ts';
 
 /** The compiled program. */
-export const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 export interface Running {
   readonly child: ChildProcess;

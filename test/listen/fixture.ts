@@ -15,7 +15,7 @@ export interface Fixture extends AsyncDisposable {
   readonly lines: Record<string, unknown>[];
 }
 
-export const folder = mkdtempSync(join(tmpdir(), 'msrpd-server-'));
+const folder = mkdtempSync(join(tmpdir(), 'msrpd-server-'));
 
 /** Writes a file of a test; returns its path. */
 export function file(name: string, text: string): string {

@@ -32,7 +32,7 @@ import { headerValue } from '../../src/syntax/frame.ts';
 type HopDecision = { readonly spec: ConnectSpec } | { readonly status: number };
 
 /** An engine that has no sockets: it writes down what it is told, and hands over the events that a test makes. */
-export class FakeEngine implements Engine {
+class FakeEngine implements Engine {
   readonly kind = 'ts';
   readonly opened = new Map<SessionId, SessionSpec>();
   readonly extended: [SessionId, number][] = [];
@@ -137,7 +137,7 @@ export const SETTINGS: RelaySettings = {
 
 export const RELAY_URI = 'msrps://relay.example:2855;tcp';
 export const CLIENT_URI = 'msrps://alice.example:9/client;tcp';
-export const TLS: TlsInfo = { protocol: 'TLSv1.3', cipher: 'x' };
+const TLS: TlsInfo = { protocol: 'TLSv1.3', cipher: 'x' };
 
 /** TLS of a peer that has shown a verified certificate of these names. */
 export function certified(...altNames: string[]): TlsInfo {

@@ -103,7 +103,7 @@ export async function authenticate(
 }
 
 /** The lifetime of a session in seconds, or the header of a 423 (R-033, D-39). `wanted` is digits. */
-export function chooseExpires(wanted: string | undefined, settings: RelaySettings): number | Header {
+function chooseExpires(wanted: string | undefined, settings: RelaySettings): number | Header {
   if (wanted === undefined) return settings.authExpiresS;
   const seconds = Number(wanted);
   if (seconds === 0) return 0;

@@ -7,7 +7,7 @@ export interface Candidate {
   readonly port: number;
 }
 
-export interface AddressRecord {
+interface AddressRecord {
   readonly address: string;
   readonly ttl: number;
 }

@@ -1,6 +1,8 @@
 //! Search for the end-line of a body: CRLF, seven hyphens, the transaction id of its own frame, a flag, CRLF (core D-08).
 //! Anything that only looks like it is body.
 
+use crate::frame::line::without;
+
 /// What stands before the transaction id of an end-line: the CRLF that ends a body, and seven hyphens (core C-019).
 pub const END_MARK: &[u8] = b"\r\n-------";
 
@@ -46,35 +48,47 @@ fn find_mark(bytes: &[u8], from: usize) -> Option<usize> {
     let mut probe = from + END_MARK.len() - 1;
     loop {
         let rest = bytes.get(probe..)?;
-        let free = without_hyphens(rest);
-        if free != 0 || *rest.first()? != b'-' {
-            // The next hyphen is the first of the mark, at the earliest: its last is six bytes behind.
-            probe += free.max(1) + 6;
-            continue;
-        }
-        let before = bytes.get(from + 2..probe)?.iter().rev().take_while(|&&byte| byte == b'-').count();
-        let first = probe - before;
+        let stretches = without_hyphens(rest);
+        let free = stretches + without(rest.get(stretches..)?, b'-');
+        let hyphen = probe + free;
+        // What stands before the probe has not been looked at.
+        let before = if free == 0 { hyphens(bytes.get(from + 2..probe)?.iter().rev()) } else { 0 };
+        let first = hyphen - before;
         if bytes.get(first..)?.starts_with(b"-------") && bytes.get(from..first)?.ends_with(b"\r\n") {
             return Some(first - 2);
         }
         // Only the first hyphen of a run can follow a CRLF: skip the run, and the byte that ends it.
-        probe += rest.iter().take_while(|&&byte| byte == b'-').count() + 7;
+        probe = hyphen + hyphens(bytes.get(hyphen..)?.iter()) + 7;
     }
 }
 
-/// Bytes at the start of `rest` that are no hyphens, in whole stretches: what vector instructions see at once.
+fn hyphens<'a>(bytes: impl Iterator<Item = &'a u8>) -> usize {
+    bytes.take_while(|&&byte| byte == b'-').count()
+}
+
+/// Bytes at the start of `rest` that are no hyphens, in whole stretches: what vector instructions see at once. Long stretches
+/// cost least for each byte, short ones leave least to be looked at byte by byte.
 #[inline]
 fn without_hyphens(rest: &[u8]) -> usize {
-    let free = |stretch: &&[u8]| stretch.iter().fold(true, |all, &byte| all & is_no_hyphen(byte));
-    rest.chunks_exact(STRETCH).take_while(free).count() * STRETCH
+    let long = free_stretches::<64>(rest);
+    long + free_stretches::<16>(rest.get(long..).unwrap_or_default())
+}
+
+#[inline]
+fn free_stretches<const SIZE: usize>(mut rest: &[u8]) -> usize {
+    let length = rest.len();
+    while let Some((stretch, tail)) = rest.split_first_chunk::<SIZE>()
+        && stretch.iter().fold(true, |all, &byte| all & is_no_hyphen(byte))
+    {
+        rest = tail;
+    }
+    length - rest.len()
 }
 
 #[inline]
 fn is_no_hyphen(byte: u8) -> bool {
     byte != b'-'
 }
-
-const STRETCH: usize = 32;
 
 enum Match {
     Whole,

@@ -282,6 +282,9 @@ fn read_line<'a>(odd: &mut Odd, limit: usize, rest: &'a [u8], looked: usize) -> 
     if looked != 0 {
         return read_odd_line(odd, limit, rest, looked);
     }
+    if let [b'\r', b'\n', next @ ..] = rest {
+        return Ok((&[], next));
+    }
     let end = printable(rest);
     match rest.split_at_checked(end) {
         Some((text, [b'\r', b'\n', next @ ..])) if end <= limit => Ok((text, next)),
