@@ -1,4 +1,6 @@
 #!/usr/bin/env node
+// First: it is about what the other modules do while they are loaded.
+import { letYoungHeapGrow } from './young-heap.ts';
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { ERRORS, MsrpError } from '../errors.ts';
@@ -37,6 +39,10 @@ const program = new Command('msrpd')
     writeErr: () => undefined,
   });
 for (const register of COMMANDS) register(program);
+program.hook('preAction', (_program, command) => {
+  // A relay decides when it knows its engine.
+  if (command.name() !== 'serve') letYoungHeapGrow();
+});
 
 try {
   await program.parseAsync();

@@ -1,4 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
 import type { Command } from 'commander';
 import type { Config } from '../config/config.ts';
 import { formatProblem, loadConfig, parseConfig } from '../config/load.ts';
@@ -8,6 +7,7 @@ import { createLog } from '../log/log.ts';
 import type { Log } from '../log/log.ts';
 import { DEFAULT_CONFIG, readConfig } from './check.ts';
 import { CliError, EXIT } from './exit.ts';
+import { letYoungHeapGrow } from './young-heap.ts';
 
 /** `msrpd serve`: runs until SIGTERM or SIGINT, which drain; SIGHUP reloads. */
 export function register(program: Command): void {
@@ -47,7 +47,7 @@ async function serve(file: string | undefined): Promise<void> {
   process.on('SIGHUP', () => void (running === undefined ? undefined : reload(running, file, log)));
   const signalled = firstSignal(log);
   const server = await startServer(options);
-  if (server.engine.kind === 'native') keepYoungHeapSmall();
+  if (server.engine.kind === 'ts') letYoungHeapGrow();
   running = server;
   if (file === undefined) welcome(server);
   const signal = await signalled;
@@ -56,14 +56,6 @@ async function serve(file: string | undefined): Promise<void> {
   log.logger.info('stopped');
   log.flush();
   process.exit(EXIT.OK);
-}
-
-/**
- * With the native engine this thread sees nothing but the control plane, whose garbage comes in bursts: a storm of AUTHs would
- * grow the young generation to 48 MB, which then stays. A small one is collected in less time than it takes to grow.
- */
-function keepYoungHeapSmall(): void {
-  setFlagsFromString('--semi-space-growth-factor=1');
 }
 
 /** The first signal drains; a second one ends at once. */
