@@ -1,4 +1,5 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
+import { HmacSha256 } from './hmac.ts';
 
 /** What a nonce is worth. `stale`: it was ours, and its time is over or its count was used (R-031, D-35). */
 export type NonceVerdict = 'good' | 'stale' | 'foreign';
@@ -19,7 +20,7 @@ export interface NonceEnvironment {
  */
 export class NonceSource {
   readonly #environment: NonceEnvironment;
-  readonly #secret: Buffer;
+  readonly #hmac: HmacSha256;
   #lifetimeMs: number;
   /** Nonces born until then stay dead whatever their lifetime becomes: their counts may have been forgotten. */
   #deadBornMs = -Infinity;
@@ -29,9 +30,9 @@ export class NonceSource {
   constructor(environment: NonceEnvironment, lifetimeMs: number, secret?: Uint8Array) {
     this.#environment = environment;
     this.#lifetimeMs = lifetimeMs;
-    this.#secret = Buffer.alloc(32);
-    if (secret === undefined) environment.random(this.#secret);
-    else this.#secret = Buffer.from(secret);
+    const key = new Uint8Array(32);
+    if (secret === undefined) environment.random(key);
+    this.#hmac = new HmacSha256(secret ?? key);
   }
 
   set lifetimeMs(value: number) {
@@ -95,8 +96,7 @@ export class NonceSource {
   }
 
   #mac(parts: Buffer, realm: string, binding: string): Buffer {
-    const mac = createHmac('sha256', this.#secret).update(parts).update(`${realm}\0${binding}`).digest();
-    return mac.subarray(0, MAC_BYTES);
+    return this.#hmac.of(Buffer.concat([parts, Buffer.from(`${realm}\0${binding}`)])).subarray(0, MAC_BYTES);
   }
 }
 
