@@ -31,12 +31,11 @@ export async function buildAddon() {
   const own = ['native/addon/Cargo.toml', 'native/addon/build.rs', 'native/addon/src'];
   const changed = newest([...sources, ...own].map((name) => join(root, name)));
   if (newest([`${file}.sha256`, file]) > changed) return undefined;
-  if (!has('cargo')) return 'the native framer is not built, since there is no cargo here';
-  console.error('building the native framer (once; takes a minute or so) …');
+  if (!has('cargo')) return 'the addon is not built, since there is no cargo here';
+  console.error('building the addon (once; takes a minute or so) …');
   const options = { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], timeout: BUILD_MS };
   const { status, error } = spawnSync('cargo', ['build', '--release', '--package', 'msrp-addon'], options);
-  if (status !== 0)
-    return `the native framer could not be built: ${error?.message ?? `cargo has ended with ${status}`}`;
+  if (status !== 0) return `the addon could not be built: ${error?.message ?? `cargo has ended with ${status}`}`;
   install(join(targetFolder(), 'release', libraryName()), file);
   return undefined;
 }

@@ -68,6 +68,7 @@ export interface Candidate {
 export interface HopSettings {
   key: string
   candidates: Array<Candidate>
+  whyNone?: string
   timeoutMs: number
   localAddress?: string
   relay?: string

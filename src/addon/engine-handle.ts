@@ -58,6 +58,7 @@ export interface EngineHandle {
     settings: {
       key: string;
       candidates: { address: string; port: number }[];
+      whyNone?: string;
       timeoutMs: number;
       localAddress?: string;
       relay?: string;

@@ -183,7 +183,14 @@ export class Relay {
     this.#log[usual ? 'debug' : 'info'](fields, 'connection closed');
   }
 
-  #onSessionClosed(event: SessionClosedEvent): void {
+  /** Its place is free at once, whenever the engine says that it has ended. */
+  #release({ session }: SessionEntry): void {
+    const reason = 'released';
+    this.#engine.closeSession(session, reason);
+    this.#onSessionClosed({ session, reason });
+  }
+
+  #onSessionClosed(event: Pick<SessionClosedEvent, 'session' | 'reason'>): void {
     const entry = this.#sessions.remove(event.session);
     if (entry === undefined) return;
     const { user, realm, uri, connection } = entry;
@@ -250,7 +257,7 @@ export class Relay {
     if (granted.expiresS === 0) {
       for (const entry of this.#sessions.values()) {
         if (entry.connection === connection && entry.client === fromPath[0] && isOf(entry, user, realm))
-          this.#engine.closeSession(entry.session, 'released');
+          this.#release(entry);
       }
       this.#answer(event, 200, [['Expires', '0'], ...granted.headers]);
       return;
@@ -313,7 +320,7 @@ export class Relay {
     }
     const { session } = entry;
     if (granted.expiresS === 0) {
-      this.#engine.closeSession(session, 'released');
+      this.#release(entry);
       this.#answer(event, 200, [['Expires', '0'], ...granted.headers]);
       return;
     }

@@ -75,13 +75,13 @@ it('npm start of a clone: without cargo, or when cargo fails, it runs on TypeScr
   const path = clone();
   const without = await start(path, pathWith({}));
   assert.match(without, /compiling/);
-  assert.match(without, /the native framer is not built, since there is no cargo here; starting on TypeScript\n/);
+  assert.match(without, /the addon is not built, since there is no cargo here; starting on TypeScript\n/);
   assert.match(
     without,
     /"engine":"ts","framer":"ts","reason":"the configuration says auto; no addon: .*: no such file/,
   );
   const failing = await start(path, pathWith({ cargo: '[ "$1" = --version ] || { echo no network >&2; exit 101; }' }));
-  assert.match(failing, /building the native framer .*\nno network\n/);
+  assert.match(failing, /building the addon .*\nno network\n/);
   assert.match(failing, /could not be built: cargo has ended with 101; starting on TypeScript\n/);
   assert.match(failing, /"framer":"ts"/);
 });

@@ -5,6 +5,7 @@
 mod engine;
 mod framer;
 mod scan;
+mod view;
 
 use napi_derive::napi;
 

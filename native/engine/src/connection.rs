@@ -92,7 +92,7 @@ pub struct Connection {
     /// In the list of those to be read from, or to be written to, in this turn.
     pub queued_read: bool,
     pub dirty: bool,
-    /// The write side was shut down.
+    /// The write side was shut down; of a stand-in: its owner was told to close it.
     pub shut: bool,
     pub write_progress_ms: u64,
 
@@ -113,13 +113,15 @@ pub struct Connection {
     pub misdirected_since_ms: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
-    /// Workers that have a stand-in for it (bit by worker); they were told that its outbox is full.
+    /// Workers that have a stand-in for it, and those that were told that its outbox is full (bit by worker).
     pub stand_ins: u64,
-    pub told_full: bool,
+    pub told_full: u64,
     /// Of a stand-in: the owner was told that it has made a request that was a success.
     pub told_proven: bool,
     /// The worker of the session that the last request was for; of the SEND that is coming in.
     pub last_home: Option<usize>,
+    /// The request at hand has the paths of that one.
+    pub same_home: bool,
     pub stream_home: Option<usize>,
     /// Bytes that the worker that it has moved from had read and not handled.
     pub unhandled: Vec<u8>,
@@ -172,9 +174,10 @@ impl Connection {
             bytes_in: 0,
             bytes_out: 0,
             stand_ins: 0,
-            told_full: false,
+            told_full: 0,
             told_proven: false,
             last_home: None,
+            same_home: false,
             stream_home: None,
             unhandled: Vec::new(),
         }

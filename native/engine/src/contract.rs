@@ -98,6 +98,8 @@ pub struct ConnectSpec {
     pub key: String,
     /// Tried in order.
     pub candidates: Vec<SocketAddr>,
+    /// Why there are no candidates, for whoever reads of the failure.
+    pub why_none: Option<String>,
     /// For each candidate.
     pub timeout_ms: u64,
     /// Address to dial from.

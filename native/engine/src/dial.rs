@@ -97,13 +97,14 @@ fn try_next(plane: &mut Plane, key: Key) {
         let now_ms = plane.now_ms;
         let Some(dial) = plane.connections.get_mut(key).and_then(|connection| connection.dial.as_mut()) else { return };
         let Some(&candidate) = dial.spec.candidates.get(dial.next) else {
-            let detail = if dial.failures.is_empty() { "no address".to_owned() } else { dial.failures.clone() };
+            let none = || dial.spec.why_none.clone().unwrap_or_else(|| "no address".to_owned());
+            let detail = if dial.failures.is_empty() { none() } else { dial.failures.clone() };
             let reason = if dial.last_timed_out { CloseReason::ConnectTimeout } else { CloseReason::ConnectFailed };
             close_connection(plane, key, reason, Some(detail));
             return;
         };
         dial.next += 1;
-        dial.deadline_ms = now_ms + dial.spec.timeout_ms;
+        dial.deadline_ms = now_ms.saturating_add(dial.spec.timeout_ms);
         match connect(registry, key, candidate, &dial.spec) {
             Ok(stream) => {
                 dial.stream = Some(stream);

@@ -65,25 +65,36 @@ impl Engine {
         }
         let shared = Arc::new(Shared::new(inboxes));
         let ring = Arc::new(Ring::new(options.ring_events.max(1), options.wake));
-        let mut threads = Vec::new();
+        // When a thread is refused, those before it end with this.
+        let mut engine = Self {
+            shared: Arc::clone(&shared),
+            ring: Arc::clone(&ring),
+            threads: Vec::new(),
+            last_session: AtomicU64::new(0),
+            last_listener: AtomicU64::new(0),
+            lazy: options.lazy,
+        };
         for (number, poll) in polls.into_iter().enumerate() {
             let (shared, ring) = (Arc::clone(&shared), Arc::clone(&ring));
             let (limits, clock, now_ms) = (options.limits.clone(), options.clock, options.now_ms);
             let seed = seed_of(options.seed, number);
             let registry = poll.registry().try_clone()?;
             let thread = thread::Builder::new().name(format!("msrp-{number}")).spawn(move || {
-                let events = Arc::clone(&ring);
+                let (events, own) = (Arc::clone(&ring), Arc::clone(&shared));
                 let work = AssertUnwindSafe(move || {
                     let plane = Plane::new(number, shared, registry, limits, Arc::default(), seed, now_ms);
                     Worker::new(plane, poll, ring, clock).run();
                 });
-                if let Err(panic) = catch_unwind(work) {
+                let outcome = catch_unwind(work);
+                // Whoever waits for an answer of this worker waits no longer.
+                own.inbox(number).close();
+                if let Err(panic) = outcome {
                     events.force(Event::Fault { detail: text_of(panic.as_ref()) });
                 }
             })?;
-            threads.push(thread);
+            engine.threads.push(thread);
         }
-        Ok(Self { shared, ring, threads, last_session: AtomicU64::new(0), last_listener: AtomicU64::new(0), lazy: options.lazy })
+        Ok(engine)
     }
 
     /// Workers.
@@ -124,7 +135,8 @@ impl Engine {
 
     /// Opens a session (relay R-034).
     pub fn open_session(&self, spec: SessionSpec) -> SessionId {
-        let worker = self.worker_of(spec.connection);
+        let connection = spec.connection;
+        let worker = self.shared.moved_to(connection).unwrap_or_else(|| self.worker_of(connection));
         // At once, so that a request that comes in on any worker from now on finds the session behind this command.
         self.shared.note_session(&spec.uri, worker);
         let session = ((self.last_session.fetch_add(1, Ordering::Relaxed) + 1) << WORKER_BITS) | worker as u64;
@@ -134,12 +146,12 @@ impl Engine {
 
     /// Moves the end of a session.
     pub fn extend_session(&self, session: SessionId, expires_at_ms: f64) {
-        self.send_all(|| Command::ExtendSession { session, expires_at_ms });
+        self.send(self.worker_of(session), Command::ExtendSession { session, expires_at_ms });
     }
 
-    /// Ends a session. Its connection may have moved, so all workers hear of it.
+    /// Ends a session.
     pub fn close_session(&self, session: SessionId, reason: SessionCloseReason) {
-        self.send_all(|| Command::CloseSession { session, reason });
+        self.send(self.worker_of(session), Command::CloseSession { session, reason });
     }
 
     /// Answers a request.

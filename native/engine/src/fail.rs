@@ -61,13 +61,12 @@ pub fn expire_transactions(plane: &mut Plane, target: Key) {
             }
             let told = if transaction.is_send { transaction.timed } else { transaction.is_auth };
             let queued_up_to = transaction.queued_up_to;
-            let waits = plane
-                .connections
-                .get(target)
-                .is_some_and(|connection| connection.state == State::Open && queued_up_to > connection.bytes_out);
+            let waits = plane.connections.get(target).is_some_and(|connection| {
+                connection.state == State::Open && (queued_up_to > connection.bytes_out || connection.full_elsewhere)
+            });
             if waits {
                 // The time runs from the last octet that went out (core C-071), and this one still waits.
-                let deadline_ms = plane.now_ms + plane.limits.transaction_ms.max(1);
+                let deadline_ms = plane.now_ms.saturating_add(plane.limits.transaction_ms.max(1));
                 plane.transactions.postpone(slot, deadline_ms, &mut plane.connections);
             } else if told {
                 plane.counters.timeouts += 1;

@@ -84,7 +84,7 @@ pub fn resume(plane: &mut Plane, key: Key) {
 pub fn shed_if_stuck(plane: &mut Plane, target: Key) {
     let now_ms = plane.now_ms;
     let Some(connection) = plane.connections.get(target) else { return };
-    if connection.shedding || connection.full_since_ms.is_none_or(|since| now_ms - since < STUCK_MS) {
+    if connection.shedding || connection.full_since_ms.is_none_or(|since| now_ms.saturating_sub(since) < STUCK_MS) {
         return;
     }
     let freed: Vec<Key> = connection

@@ -124,7 +124,7 @@ fn forward_send(plane: &mut Plane, source: Key, frame: Frame<'_>, route: &Rc<Rou
     append_forwarded(plane, route.target, frame, &route.send_head, slot);
     if let Some(slot) = slot {
         let queued_up_to = plane.connections.get(route.target).map_or(0, crate::connection::Connection::queued_total);
-        let deadline_ms = plane.now_ms + plane.limits.transaction_ms;
+        let deadline_ms = plane.now_ms.saturating_add(plane.limits.transaction_ms);
         let transaction = plane.transactions.at_mut(slot);
         transaction.source = source;
         transaction.target = route.target;
@@ -203,7 +203,7 @@ fn forward_other(plane: &mut Plane, source: Key, frame: Frame<'_>, route: &Rc<Ro
         let has_credentials =
             is_auth && read_headers(frame.headers()).iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
         let queued_up_to = plane.connections.get(route.target).map_or(0, crate::connection::Connection::queued_total);
-        let deadline_ms = plane.now_ms + plane.limits.transaction_ms;
+        let deadline_ms = plane.now_ms.saturating_add(plane.limits.transaction_ms);
         let transaction = plane.transactions.at_mut(slot);
         transaction.source = source;
         transaction.target = route.target;
@@ -318,7 +318,7 @@ pub fn closes_misdirected(plane: &mut Plane, key: Key) -> bool {
         if connection.relay.is_some() || !connection.incoming {
             return false;
         }
-        if now_ms - connection.misdirected_since_ms > MISDIRECTED_WINDOW_MS {
+        if now_ms.saturating_sub(connection.misdirected_since_ms) > MISDIRECTED_WINDOW_MS {
             connection.misdirected = 0;
             connection.misdirected_since_ms = now_ms;
         }

@@ -72,14 +72,21 @@ pub enum Query {
 
 /// Commands for one worker.
 pub struct Inbox {
-    commands: Mutex<Vec<Command>>,
-    /// Bytes of frames in it.
+    queue: Mutex<Queue>,
+    /// Bytes of frames in it: changed under the lock, looked at without.
     bytes: AtomicUsize,
     /// The worker was woken, and has not looked yet.
     woken: AtomicBool,
-    /// Somebody does not read because this inbox is full.
-    awaited: AtomicBool,
     waker: Waker,
+}
+
+#[derive(Default)]
+struct Queue {
+    commands: Vec<Command>,
+    /// Somebody does not read because this inbox is full.
+    awaited: bool,
+    /// The worker has ended: nobody looks any more.
+    closed: bool,
 }
 
 /// Frames that may wait in an inbox, in bytes; whoever feeds it stops reading above, until it is down to half.
@@ -87,30 +94,36 @@ pub const INBOX_BYTES: usize = 1 << 20;
 
 impl Inbox {
     pub fn new(waker: Waker) -> Self {
-        Self {
-            commands: Mutex::new(Vec::new()),
-            bytes: AtomicUsize::new(0),
-            woken: AtomicBool::new(false),
-            awaited: AtomicBool::new(false),
-            waker,
-        }
+        Self { queue: Mutex::default(), bytes: AtomicUsize::new(0), woken: AtomicBool::new(false), waker }
     }
 
-    /// Puts commands in, in order, with one wake.
+    /// Puts commands in, in order, with one wake. For a worker that has ended they are dropped, and whoever waits for the answer
+    /// to a question among them hears that none comes.
     pub fn put(&self, commands: &mut Vec<Command>, bytes: usize) {
+        let mut queue = lock(&self.queue);
+        if queue.closed {
+            drop(queue);
+            commands.clear();
+            return;
+        }
+        queue.commands.append(commands);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        lock(&self.commands).append(commands);
+        drop(queue);
         self.wake();
     }
 
-    /// Puts a command in without a wake.
+    /// Puts a command in without a wake; for a worker that has ended it is dropped.
     pub fn add(&self, command: Command) {
-        lock(&self.commands).push(command);
+        let mut queue = lock(&self.queue);
+        if !queue.closed {
+            queue.commands.push(command);
+        }
     }
 
     /// Makes the worker look if there is something to be seen.
     pub fn wake_if_waiting(&self) {
-        if !lock(&self.commands).is_empty() {
+        let waiting = !lock(&self.queue).commands.is_empty();
+        if waiting {
             self.wake();
         }
     }
@@ -126,18 +139,34 @@ impl Inbox {
     /// Takes everything out into `into`. True when somebody waits for room.
     pub fn take(&self, into: &mut Vec<Command>) -> bool {
         self.woken.store(false, Ordering::Release);
-        mem::swap(&mut *lock(&self.commands), into);
+        let mut queue = lock(&self.queue);
+        mem::swap(&mut queue.commands, into);
         self.bytes.store(0, Ordering::Relaxed);
-        self.awaited.swap(false, Ordering::AcqRel)
+        mem::take(&mut queue.awaited)
     }
 
+    /// The worker has ended.
+    pub fn close(&self) {
+        let commands = {
+            let mut queue = lock(&self.queue);
+            queue.closed = true;
+            self.bytes.store(0, Ordering::Relaxed);
+            mem::take(&mut queue.commands)
+        };
+        drop(commands);
+    }
+
+    #[inline]
     pub fn is_full(&self) -> bool {
         self.bytes.load(Ordering::Relaxed) > INBOX_BYTES
     }
 
-    /// Asks to be woken when there is room.
-    pub fn await_room(&self) {
-        self.awaited.store(true, Ordering::Release);
+    /// True while it is full, and then whoever asks is woken when there is room. Under the lock: a worker that empties its inbox
+    /// meanwhile either finds the wish, or has made the room.
+    pub fn await_room(&self) -> bool {
+        let mut queue = lock(&self.queue);
+        queue.awaited |= self.is_full();
+        self.is_full()
     }
 }
 
@@ -148,6 +177,8 @@ pub struct Shared {
     directory: RwLock<AHashMap<Box<[u8]>, usize>>,
     connections: AtomicUsize,
     per_ip: Mutex<AHashMap<IpAddr, usize>>,
+    /// Where connections are that have moved; unused with one worker.
+    moved: RwLock<AHashMap<ConnectionId, usize>>,
     /// Outgoing connections of all workers by the key under which they are shared.
     pool: Mutex<AHashMap<Box<str>, ConnectionId>>,
     /// The last counters of workers that have ended.
@@ -159,6 +190,7 @@ impl Shared {
         Self {
             inboxes,
             directory: RwLock::default(),
+            moved: RwLock::default(),
             connections: AtomicUsize::new(0),
             per_ip: Mutex::default(),
             pool: Mutex::default(),
@@ -178,22 +210,24 @@ impl Shared {
         &self.inboxes
     }
 
-    /// Why a peer is not admitted; none admits it, and counts it for its address.
+    /// Why a peer is not admitted; none admits it, and counts it. At once: other workers accept, too.
     pub fn admit(&self, address: IpAddr, limits: &Limits) -> Option<CloseReason> {
-        let connections = self.connections.load(Ordering::Relaxed);
+        let connections = self.connections.fetch_add(1, Ordering::Relaxed);
         if limits.max_connections != 0 && connections >= limits.max_connections {
+            self.leave(None);
             return Some(CloseReason::MaxConnections);
         }
         let mut per_ip = lock(&self.per_ip);
-        let same = per_ip.entry(address).or_insert(0);
-        if limits.max_connections_per_ip != 0 && *same >= limits.max_connections_per_ip {
+        let same = per_ip.get(&address).copied().unwrap_or(0);
+        if limits.max_connections_per_ip != 0 && same >= limits.max_connections_per_ip {
+            self.leave(None);
             return Some(CloseReason::MaxConnectionsPerIp);
         }
-        *same += 1;
+        per_ip.insert(address, same + 1);
         None
     }
 
-    /// Counts a connection.
+    /// Counts a next hop.
     pub fn enter(&self) {
         self.connections.fetch_add(1, Ordering::Relaxed);
     }
@@ -209,6 +243,24 @@ impl Shared {
                 per_ip.remove(&address);
             }
         }
+    }
+
+    /// A connection has arrived on another worker than that of its number.
+    pub fn note_moved(&self, connection: ConnectionId, worker: usize) {
+        self.moved.write().unwrap_or_else(PoisonError::into_inner).insert(connection, worker);
+    }
+
+    /// A connection that had moved has gone.
+    pub fn forget_moved(&self, connection: ConnectionId) {
+        self.moved.write().unwrap_or_else(PoisonError::into_inner).remove(&connection);
+    }
+
+    /// Where a connection has moved to, once it has arrived there.
+    pub fn moved_to(&self, connection: ConnectionId) -> Option<usize> {
+        if self.workers() == 1 {
+            return None;
+        }
+        self.moved.read().unwrap_or_else(PoisonError::into_inner).get(&connection).copied()
     }
 
     /// The outgoing connection with that key; when there is none, `connection` is it from now on.

@@ -45,13 +45,13 @@ impl Listener {
             }
             match self.socket.accept() {
                 Ok((stream, remote)) => self.admit(plane, stream, remote),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // A peer that has gone already; others may wait behind it.
+                Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {}
+                // Nobody waits; or no file descriptor is left, and the next tick tries again.
+                Err(_) => {
                     self.readable = false;
                     return;
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // A peer that has gone already, or no file descriptor left: the next tick tries again.
-                Err(_) => return,
             }
         }
     }
@@ -100,7 +100,6 @@ impl Plane {
         let key = self.add_connection(true, State::Open);
         let id = self.id_of(key);
         self.connections.remove(key);
-        self.shared.leave(None);
         id
     }
 }

@@ -87,6 +87,12 @@ pub fn token_of(key: Key) -> Token {
 
 const _: () = assert!(usize::BITS == 64, "tokens hold a slot and its generation");
 
+/// A decoder of the tolerant profile.
+pub fn decoder(limits: FrameLimits, path_uris: usize) -> Decoder {
+    let framing = FramerOptions { limits, ..FramerOptions::default() };
+    Decoder::new(framing, DecodeOptions { strict: false, path_uris })
+}
+
 impl Plane {
     #[allow(clippy::too_many_arguments, reason = "made in one place")]
     pub fn new(
@@ -153,29 +159,26 @@ impl Plane {
         self.others.adopted.get(&id).copied()
     }
 
-    /// Makes a connection and enters it into the table.
+    /// Makes a connection and enters it into the table; whoever counts connections has done so.
     pub fn add_connection(&mut self, incoming: bool, state: State) -> Key {
         let decoder = self.decoder();
         let (now_ms, worker) = (self.now_ms, self.worker as u64);
-        let key = self.connections.insert_with(|key| {
+        self.connections.insert_with(|key| {
             let id = (u64::from(key.generation) << (SLOT_BITS + WORKER_BITS)) | (u64::from(key.index) << WORKER_BITS) | worker;
             Connection::new(id, incoming, state, decoder, now_ms)
-        });
-        self.shared.enter();
-        key
+        })
     }
 
     /// A decoder with the limits of now.
     pub fn decoder(&self) -> Decoder {
         let limits = &self.limits;
-        let limits_of_frames = FrameLimits {
+        let of_frames = FrameLimits {
             line_bytes: limits.line_bytes,
             header_lines: limits.header_lines,
             header_bytes: limits.header_bytes,
             non_send_body_bytes: limits.non_send_body_bytes,
         };
-        let framing = FramerOptions { limits: limits_of_frames, ..FramerOptions::default() };
-        Decoder::new(framing, DecodeOptions { strict: false, path_uris: limits.path_uris })
+        decoder(of_frames, limits.path_uris)
     }
 
     /// Whether a URI names this relay: host and port, whatever its session-id (relay R-042).

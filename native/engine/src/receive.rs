@@ -57,6 +57,9 @@ pub fn on_readable(plane: &mut Plane, key: Key, buffer: &mut ReadBuffer) -> bool
     }
     if !connection.unhandled.is_empty() {
         let bytes = mem::take(&mut connection.unhandled);
+        if connection.state != State::Open {
+            return true;
+        }
         let done = scan_all(plane, key, &bytes, &mut buffer.records);
         keep_rest(plane, key, bytes.get(done..).unwrap_or_default());
         return true;

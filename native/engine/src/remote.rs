@@ -14,11 +14,11 @@
 
 use crate::close::{close_connection, settle};
 use crate::connection::{Connection, Link, State};
-use crate::contract::{CloseReason, ConnectionId, ListenerId};
+use crate::contract::{CloseReason, ConnectionId, ListenerId, SessionId};
 use crate::flow::{pause, release_if_drained, resume};
 use crate::frame::Frame;
 use crate::inbox::{Command, Inbox};
-use crate::plane::{Plane, token_of, worker_of};
+use crate::plane::{Plane, decoder, token_of, worker_of};
 use crate::receive::{on_linked, on_record};
 use crate::reply::begin_frame;
 use crate::send_stream;
@@ -27,11 +27,11 @@ use crate::tid::slot_of;
 use ahash::AHashMap;
 use mio::Interest;
 use mio::net::TcpStream;
+use msrp_core::frame::FrameLimits;
 use msrp_core::frame::record::{RECORD_WORDS, Record, bit, kind, word};
 use msrp_core::syntax::uri::Uri;
 use std::mem;
 use std::net::SocketAddr;
-use std::rc::Rc;
 
 /// What workers say to each other.
 pub enum Message {
@@ -56,6 +56,7 @@ pub struct Frames {
     listener: Option<ListenerId>,
     remote: Option<SocketAddr>,
     relay: Option<String>,
+    probation: bool,
     from: usize,
     bytes: Vec<u8>,
     records: Vec<Record>,
@@ -85,7 +86,6 @@ pub struct Moving {
     stream: TcpStream,
     remote: Option<SocketAddr>,
     local: Option<SocketAddr>,
-    relay: Option<String>,
     /// Bytes that were read and not handled.
     rest: Vec<u8>,
     opened_at_ms: u64,
@@ -148,9 +148,14 @@ impl Plane {
         let Some(connection) = self.connections.get_mut(key) else { return Home::Here };
         let worker = match frame.record[word::KIND] {
             kind::WHOLE | kind::HEAD if frame.is_response() => slot_of(frame.tid()).map(|(worker, _)| worker),
-            kind::WHOLE | kind::HEAD if frame.record[word::ISSUE] != 0 => None,
+            kind::WHOLE | kind::HEAD if frame.record[word::ISSUE] != 0 => {
+                // What follows may repeat the paths of this one.
+                connection.last_home = None;
+                None
+            }
             kind::WHOLE | kind::HEAD => {
-                if frame.has(bit::SAME_PATHS) && connection.last_home.is_some() {
+                connection.same_home = frame.has(bit::SAME_PATHS) && connection.last_home.is_some();
+                if connection.same_home {
                     connection.last_home
                 } else {
                     let secret = frame.span(word::SESSION_START, word::SESSION_END);
@@ -184,6 +189,7 @@ impl Plane {
                 listener: connection.listener,
                 remote: connection.remote,
                 relay: connection.relay.as_deref().map(str::to_owned),
+                probation: connection.probation,
                 from: self.worker,
                 bytes: Vec::new(),
                 records: Vec::new(),
@@ -193,7 +199,12 @@ impl Plane {
         let (start, end) = (frame.word(word::START), frame.word(word::END));
         let at = frames.bytes.len();
         frames.bytes.extend_from_slice(&frame.bytes[start..end]);
-        frames.records.push(moved(frame.record, start, at));
+        let mut record = moved(frame.record, start, at);
+        if !connection.same_home {
+            // The frame before it that had these paths went elsewhere: over there, another one was the last.
+            record[word::BITS] &= !bit::SAME_PATHS;
+        }
+        frames.records.push(record);
         *pending_bytes += end - start;
         if self.shared.inbox(worker).is_full() || *pending_bytes > crate::inbox::INBOX_BYTES {
             self.wait_for(worker, key);
@@ -216,13 +227,8 @@ impl Plane {
             if !pending.is_empty() {
                 self.shared.inbox(worker).put(pending, mem::take(bytes));
             }
-            if !self.others.waiting[worker].is_empty() {
-                // Asked first, and looked at then: a worker that has just emptied its inbox is not missed.
-                let inbox = self.shared.inbox(worker);
-                inbox.await_room();
-                if !inbox.is_full() {
-                    self.room_at(worker);
-                }
+            if !self.others.waiting[worker].is_empty() && !self.shared.inbox(worker).await_room() {
+                self.room_at(worker);
             }
         }
     }
@@ -321,28 +327,46 @@ impl Plane {
         }
     }
 
+    /// A command about a session that is not known on the worker of its number: its connection may have moved before it was
+    /// opened.
+    pub fn pass_to_others(&mut self, session: SessionId, command: impl Fn() -> Command) {
+        if worker_of(session) != self.worker {
+            return;
+        }
+        for (worker, (pending, _)) in self.others.pending.iter_mut().enumerate() {
+            if worker != self.worker {
+                pending.push(command());
+            }
+        }
+    }
+
     fn on_frames(&mut self, frames: &Frames) {
         let key = match self.others.stand_ins.get(&frames.connection) {
             Some(&key) => key,
-            None => self.stand_in(frames),
+            None => self.add_stand_in(frames.connection, frames.incoming, frames.from),
         };
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.listener = frames.listener;
+            connection.remote = frames.remote;
+            if !frames.probation {
+                connection.probation = false;
+                connection.told_proven = true;
+            }
+        }
+        if let Some(relay) = &frames.relay {
+            self.identify(key, relay);
+        }
         for record in &frames.records {
+            // What follows a request that closes the connection is not looked at.
+            if self.connections.get(key).is_none_or(|connection| connection.shut) {
+                return;
+            }
             on_record(self, key, Frame { bytes: &frames.bytes, record });
         }
         let Some(connection) = self.connections.get_mut(key) else { return };
         if !connection.probation && !mem::replace(&mut connection.told_proven, true) {
             self.tell_owner(key, Note::Proven);
         }
-    }
-
-    fn stand_in(&mut self, frames: &Frames) -> Key {
-        let key = self.add_stand_in(frames.connection, frames.incoming, frames.from);
-        if let Some(connection) = self.connections.get_mut(key) {
-            connection.listener = frames.listener;
-            connection.remote = frames.remote;
-            connection.relay = frames.relay.as_deref().map(Rc::from);
-        }
-        key
     }
 
     /// The stand-in for an outgoing connection of another worker.
@@ -376,9 +400,10 @@ impl Plane {
         let limit = self.limits.outbox_bytes;
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.stand_ins |= 1 << from;
-        if limit != 0 && connection.outbox.len() > limit && !connection.told_full {
-            connection.told_full = true;
-            let workers = connection.stand_ins;
+        // Each once: one that begins to feed it while it is full is told then.
+        let workers = connection.stand_ins & !connection.told_full;
+        if limit != 0 && connection.outbox.len() > limit && workers != 0 {
+            connection.told_full |= workers;
             self.tell_stand_ins(key, workers, Note::Full);
         }
     }
@@ -387,9 +412,8 @@ impl Plane {
     pub fn tell_drained(&mut self, key: Key) {
         let limit = self.limits.outbox_bytes;
         let Some(connection) = self.connections.get_mut(key) else { return };
-        if connection.told_full && connection.outbox.len() <= limit / 2 {
-            connection.told_full = false;
-            let workers = connection.stand_ins;
+        if connection.told_full != 0 && connection.outbox.len() <= limit / 2 {
+            let workers = mem::take(&mut connection.told_full);
             self.tell_stand_ins(key, workers, Note::Drained);
         }
     }
@@ -453,7 +477,10 @@ impl Plane {
         if let Some(link) = self.others.links[worker] {
             return link;
         }
-        let mut link = Connection::new(LINK, false, State::Open, self.decoder(), self.now_ms);
+        // What comes over it was within the limits when it came in, and has grown since: a lost link would take every session of
+        // the two workers with it.
+        let decoder = decoder(FrameLimits { line_bytes: 0, header_lines: 0, header_bytes: 0, non_send_body_bytes: 0 }, 0);
+        let mut link = Connection::new(LINK, false, State::Open, decoder, self.now_ms);
         link.link = Link::Remote { worker };
         let key = self.connections.insert_with(|_| link);
         self.others.links[worker] = Some(key);
@@ -462,7 +489,8 @@ impl Plane {
 
     /// The worker that a connection should move to before `frame` of it is handled; none when it stays.
     ///
-    /// Only one that has done nothing moves: it has no session, owes no answer, and nobody knows it but by its number.
+    /// Only one that has done nothing moves: it has no session, owes no answer, and nobody knows it but by its number. That of a
+    /// relay stays: it carries sessions of all workers.
     pub fn should_move(&mut self, key: Key, frame: Frame<'_>) -> Option<usize> {
         if self.others.pending.len() == 1 || !matches!(frame.record[word::KIND], kind::WHOLE | kind::HEAD) {
             return None;
@@ -470,6 +498,7 @@ impl Plane {
         let connection = self.connections.get(key)?;
         let untouched = connection.incoming
             && connection.probation
+            && connection.relay.is_none()
             && connection.sessions.is_empty()
             && connection.routes.is_empty()
             && connection.stand_ins == 0
@@ -500,7 +529,6 @@ impl Plane {
             stream,
             remote: connection.remote,
             local: connection.local,
-            relay: connection.relay.as_deref().map(str::to_owned),
             rest: rest.to_vec(),
             opened_at_ms: connection.opened_at_ms,
             bytes_in: connection.bytes_in,
@@ -522,13 +550,11 @@ impl Plane {
         connection.readable = true;
         let key = self.connections.insert_with(|_| connection);
         self.others.adopted.insert(moving.id, key);
+        self.shared.note_moved(moving.id, self.worker);
         let mut stream = moving.stream;
         let registered = self.registry.register(&mut stream, token_of(key), Interest::READABLE | Interest::WRITABLE);
         if let Some(connection) = self.connections.get_mut(key) {
             connection.link = Link::Tcp(stream);
-        }
-        if let Some(relay) = moving.relay {
-            self.identify(key, &relay);
         }
         match registered {
             Ok(()) => self.read_later(key),
@@ -539,6 +565,7 @@ impl Plane {
     /// A connection that had moved here has gone.
     pub fn forget_adopted(&mut self, id: ConnectionId) {
         if self.others.adopted.remove(&id).is_some() {
+            self.shared.forget_moved(id);
             self.others.pending[worker_of(id)].0.push(Command::Other(Message::Forget(id)));
         }
     }

@@ -89,10 +89,10 @@ fn pass_back(plane: &mut Plane, slot: Slot, frame: Frame<'_>) {
     if has_credentials
         && frame.method() == 401
         && !is_stale(frame.headers())
-        && let Some(source) = plane.connections.get(source)
+        && let Some(rejected) = plane.connections.get(source)
     {
-        let event = Event::AuthRejected { connection: source.id };
-        plane.emit(event);
+        let event = Event::AuthRejected { connection: rejected.id };
+        plane.emit_from(source, event);
     }
 }
 

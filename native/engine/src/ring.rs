@@ -62,10 +62,10 @@ impl Ring {
     }
 
     fn wake(&self) {
-        if !self.woken.swap(true, Ordering::AcqRel) {
-            if let Some(wake) = &*lock(&self.wake) {
-                wake();
-            }
+        if !self.woken.swap(true, Ordering::AcqRel)
+            && let Some(wake) = &*lock(&self.wake)
+        {
+            wake();
         }
     }
 

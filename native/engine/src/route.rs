@@ -227,6 +227,7 @@ fn next_hop(plane: &mut Plane, key: Key, connection: Key, name: &[u8], uri: &[u8
         return None;
     }
     let session_id = session.id;
+    plane.shared.enter();
     let hop = plane.add_connection(false, State::Asking);
     plane.sessions.get_mut(key)?.hops.push((uri.into(), hop));
     let from = plane.connections.get(connection)?.id;

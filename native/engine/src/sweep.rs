@@ -63,9 +63,10 @@ fn check_connection(plane: &mut Plane, key: Key) {
     if connection.is_remote() {
         return;
     }
+    // One that has moved here may be some ms younger than this turn.
     let (now_ms, limits) = (plane.now_ms, &plane.limits);
-    let quiet_ms = now_ms - connection.last_active_ms;
-    let age_ms = now_ms - connection.opened_at_ms;
+    let quiet_ms = now_ms.saturating_sub(connection.last_active_ms);
+    let age_ms = now_ms.saturating_sub(connection.opened_at_ms);
     let over = |limit: u64, value: u64| limit != 0 && value >= limit;
     match connection.state {
         State::Closing if quiet_ms >= CLOSING_MS => destroy(plane, key),

@@ -133,8 +133,9 @@ impl Worker {
         let Some(connection) = plane.connections.get_mut(key) else { return };
         if connection.dial.is_some() {
             dial::on_event(plane, key);
-            return;
         }
+        // What a peer has said before it was known here to be connected is told once, by this event.
+        let Some(connection) = plane.connections.get_mut(key).filter(|connection| connection.dial.is_none()) else { return };
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             connection.readable = true;
             connection.read_closed |= event.is_read_closed() || event.is_error();
@@ -175,25 +176,31 @@ impl Worker {
 
     fn end_turn(&mut self) {
         let plane = &mut self.plane;
-        while !plane.dirty.is_empty() {
-            let mut dirty = mem::take(&mut plane.dirty);
-            for key in dirty.drain(..) {
-                flush(plane, key);
+        loop {
+            while !plane.dirty.is_empty() {
+                let mut dirty = mem::take(&mut plane.dirty);
+                for key in dirty.drain(..) {
+                    flush(plane, key);
+                }
+                if plane.dirty.is_empty() {
+                    plane.dirty = dirty;
+                    break;
+                }
             }
+            if !plane.events.is_empty() {
+                let mut events = mem::take(&mut plane.events);
+                if self.ring.push(&mut events) {
+                    plane.ring_has_room();
+                } else {
+                    plane.ring_full = true;
+                }
+                plane.events = events;
+            }
+            plane.deliver();
+            // Room elsewhere lets stand-ins go on, which have something to hand over at once: nobody wakes this worker for it.
             if plane.dirty.is_empty() {
-                plane.dirty = dirty;
                 break;
             }
-        }
-        plane.deliver();
-        if !plane.events.is_empty() {
-            let mut events = mem::take(&mut plane.events);
-            if self.ring.push(&mut events) {
-                plane.ring_has_room();
-            } else {
-                plane.ring_full = true;
-            }
-            plane.events = events;
         }
     }
 
@@ -222,12 +229,14 @@ impl Worker {
             Command::SetAuthorities(authorities) => plane.authorities = authorities,
             Command::SetLimits(limits) => plane.limits = *limits,
             Command::OpenSession { session, spec } => open_session(plane, session, *spec),
-            Command::ExtendSession { session, expires_at_ms } => {
-                if let Some(session) = plane.sessions.key_of(session).and_then(|key| plane.sessions.get_mut(key)) {
-                    session.expires_at_ms = expires_at_ms;
-                }
-            }
-            Command::CloseSession { session, reason } => close_session_of(plane, session, reason),
+            Command::ExtendSession { session, expires_at_ms } => match plane.sessions.key_of(session) {
+                Some(key) => extend_session(plane, key, expires_at_ms),
+                None => plane.pass_to_others(session, || Command::ExtendSession { session, expires_at_ms }),
+            },
+            Command::CloseSession { session, reason } => match plane.sessions.key_of(session) {
+                Some(key) => close_session(plane, key, reason),
+                None => plane.pass_to_others(session, || Command::CloseSession { session, reason }),
+            },
             Command::Answer { request, answer } => self::answer(plane, request, &answer),
             Command::ConnectHop { hop, spec } => connect_hop(plane, hop, *spec),
             Command::RefuseHop { hop, status } => {
@@ -245,7 +254,7 @@ impl Worker {
                 None => plane.pass_on(connection, Command::CloseConnection { connection, reason }),
             },
             Command::Tick(now_ms) => {
-                plane.now_ms = now_ms;
+                plane.now_ms = plane.now_ms.max(now_ms);
                 self.tick();
             }
             Command::Drain => {
@@ -353,9 +362,9 @@ fn not_opened(plane: &mut Plane, session: SessionId, uri: &[u8]) {
     plane.emit(Event::SessionClosed { session, reason: SessionCloseReason::ConnectionClosed });
 }
 
-fn close_session_of(plane: &mut Plane, id: SessionId, reason: SessionCloseReason) {
-    if let Some(key) = plane.sessions.key_of(id) {
-        close_session(plane, key, reason);
+fn extend_session(plane: &mut Plane, key: Key, expires_at_ms: f64) {
+    if let Some(session) = plane.sessions.get_mut(key) {
+        session.expires_at_ms = expires_at_ms;
     }
 }
 

@@ -65,7 +65,7 @@ pub fn flush(plane: &mut Plane, key: Key) {
     let told_full = connection.told_full;
     if wrote > 0 {
         release_if_drained(plane, key);
-        if told_full {
+        if told_full != 0 {
             plane.tell_drained(key);
         }
     }
@@ -92,7 +92,10 @@ pub fn check_progress(plane: &mut Plane) {
         .iter()
         .copied()
         .filter(|&key| {
-            plane.connections.get(key).is_none_or(|connection| plane.now_ms - connection.write_progress_ms >= send_timeout_ms)
+            plane
+                .connections
+                .get(key)
+                .is_none_or(|connection| plane.now_ms.saturating_sub(connection.write_progress_ms) >= send_timeout_ms)
         })
         .collect();
     for key in late {

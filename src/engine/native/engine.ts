@@ -75,8 +75,7 @@ class NativeEngine implements Engine {
   }
 
   async listen({ address, port, tls }: ListenSpec): Promise<BoundListener> {
-    if (tls !== undefined)
-      throw new MsrpError('E_LISTEN', 'the native engine has no TLS in this version; use engine: ts');
+    if (tls !== undefined) throw new MsrpError('E_LISTEN', `${NO_TLS}; use engine: ts`);
     try {
       // An address is its own answer.
       const { address: host } = await lookup(address);
@@ -130,7 +129,7 @@ class NativeEngine implements Engine {
     this.#commands.connectHop(hop, {
       key,
       // Without TLS there is no way to reach it: it fails as if nobody had answered.
-      candidates: tls === undefined ? [...candidates] : [],
+      ...(tls === undefined ? { candidates: [...candidates] } : { candidates: [], whyNone: NO_TLS }),
       timeoutMs,
       ...(localAddress === undefined ? {} : { localAddress }),
       ...(relay === undefined ? {} : { relay }),
@@ -212,6 +211,8 @@ class NativeEngine implements Engine {
     if (fault !== undefined) this.#onFault(fault.detail ?? '');
   }
 }
+
+const NO_TLS = 'the native engine has no TLS in this version';
 
 const TICK_MS = 100;
 

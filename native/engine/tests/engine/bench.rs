@@ -1,0 +1,251 @@
+//! An engine under test: its events, its clock, and a gate that holds a worker at the end of its turn.
+
+use crate::peer::Peer;
+use msrp_engine::contract::{Authority, CloseReason, ConnectionId, Event, Limits, SessionId, SessionSpec};
+use msrp_engine::{Clock, Engine, Options};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Longer than anything takes: a deadline is there only so that a test that would hang fails.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// How an engine is made.
+pub struct Setup {
+    pub workers: usize,
+    pub limits: Limits,
+    pub ring_events: usize,
+}
+
+impl Setup {
+    /// Limits of the configuration's defaults, a ring that is never full.
+    pub fn workers(workers: usize) -> Self {
+        Self { workers, limits: Limits::default(), ring_events: 100_000 }
+    }
+}
+
+#[derive(Default)]
+struct Wakes {
+    count: u64,
+    hold: bool,
+    held: bool,
+    /// Turns that may end although they are to be held.
+    passes: u32,
+    panic: bool,
+}
+
+/// What the wake callback of an engine does: it is called on the thread of a worker, at the end of its turn.
+#[derive(Default)]
+struct Gate {
+    wakes: Mutex<Wakes>,
+    changed: Condvar,
+}
+
+impl Gate {
+    fn lock(&self) -> MutexGuard<'_, Wakes> {
+        self.wakes.lock().expect("no test panics with it")
+    }
+
+    fn pass(&self) {
+        let mut wakes = self.lock();
+        wakes.count += 1;
+        let panic = wakes.panic;
+        self.changed.notify_all();
+        if wakes.hold && !wakes.held {
+            wakes.held = true;
+            self.changed.notify_all();
+            let is_held = |wakes: &mut Wakes| wakes.hold && wakes.passes == 0;
+            let mut wakes = self.changed.wait_while(wakes, is_held).expect("no test panics with it");
+            wakes.held = false;
+            wakes.passes = 0;
+            self.changed.notify_all();
+        } else {
+            drop(wakes);
+        }
+        assert!(!panic, "the wake callback has failed");
+    }
+
+    fn wait(&self, what: &str, until: impl Fn(&Wakes) -> bool) {
+        let (wakes, late) =
+            self.changed.wait_timeout_while(self.lock(), DEADLINE, |wakes| !until(wakes)).expect("no test panics with it");
+        drop(wakes);
+        assert!(!late.timed_out(), "waited in vain for {what}");
+    }
+}
+
+/// An engine with a listener.
+pub struct Bench {
+    pub engine: Engine,
+    pub port: u16,
+    gate: Arc<Gate>,
+    events: Vec<Event>,
+    now_ms: u64,
+}
+
+/// A client with an open session.
+pub struct Client {
+    pub peer: Peer,
+    /// URI of the client itself, and the one that the relay has given it.
+    pub own: String,
+    pub uri: String,
+}
+
+impl Bench {
+    pub fn start(setup: Setup) -> Self {
+        let gate = Arc::new(Gate::default());
+        let passed = Arc::clone(&gate);
+        let engine = Engine::start(Options {
+            workers: setup.workers,
+            limits: setup.limits,
+            clock: Clock::Driven,
+            now_ms: 1000,
+            seed: [7; 32],
+            ring_events: setup.ring_events,
+            lazy: false,
+            wake: Box::new(move || passed.pass()),
+        })
+        .expect("an engine starts");
+        let (_, bound) = engine.listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a free port");
+        engine.set_authorities(vec![Authority { host: "127.0.0.1".to_owned(), port: bound.port() }]);
+        Self { engine, port: bound.port(), gate, events: Vec::new(), now_ms: 1000 }
+    }
+
+    /// Waits for the first event that has what is wanted, and takes it.
+    pub fn event<T>(&mut self, what: &str, wanted: impl Fn(&Event) -> Option<T>) -> T {
+        loop {
+            let count = self.gate.lock().count;
+            self.engine.take_events(&mut self.events);
+            if let Some((at, found)) = self.events.iter().enumerate().find_map(|(at, event)| Some((at, wanted(event)?))) {
+                self.events.remove(at);
+                return found;
+            }
+            self.gate.wait(what, |wakes| wakes.count > count);
+        }
+    }
+
+    /// Events that are there.
+    pub fn events(&mut self) -> &mut Vec<Event> {
+        self.engine.take_events(&mut self.events);
+        &mut self.events
+    }
+
+    /// Waits until a connection has closed, and returns why.
+    pub fn closed(&mut self, id: ConnectionId) -> CloseReason {
+        self.event("an end", |event| match event {
+            Event::Closed { connection, reason, .. } if *connection == id => Some(*reason),
+            _ => None,
+        })
+    }
+
+    /// A connection, and its number.
+    pub fn connect(&mut self) -> Peer {
+        let mut peer = Peer::new(TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("the relay listens"));
+        let own = peer.local();
+        peer.id = self.event("a connection", |event| match event {
+            Event::Opened { connection, remote, .. } if *remote == own => Some(*connection),
+            _ => None,
+        });
+        peer
+    }
+
+    /// A connection that a certain worker has accepted: the kernel spreads them by their ports.
+    pub fn connect_on(&mut self, worker: u64) -> Peer {
+        loop {
+            let peer = self.connect();
+            if worker_of(peer.id) == worker {
+                return peer;
+            }
+        }
+    }
+
+    /// A client whose session lives on that worker.
+    pub fn client_on(&mut self, worker: u64, name: &str) -> Client {
+        let peer = self.connect_on(worker);
+        self.client(peer, name)
+    }
+
+    /// Opens a session on a connection; returns when it is open.
+    pub fn client(&mut self, peer: Peer, name: &str) -> Client {
+        let own = format!("msrp://127.0.0.1:{}/{name};tcp", peer.local().port());
+        let uri = format!("msrp://127.0.0.1:{}/{name}Session0123456789;tcp", self.port);
+        let session = self.open(peer.id, &uri, &own);
+        self.until("a session", |engine| engine.sessions().iter().any(|info| info.session == session));
+        Client { peer, own, uri }
+    }
+
+    /// Opens a session.
+    pub fn open(&self, connection: ConnectionId, uri: &str, own: &str) -> SessionId {
+        self.engine.open_session(SessionSpec {
+            uri: uri.as_bytes().to_vec(),
+            client_path: vec![own.as_bytes().to_vec()],
+            connection,
+            relay: None,
+            expires_at_ms: 1e12,
+            exclusive_peer: false,
+        })
+    }
+
+    /// Asks the workers until something is so.
+    pub fn until(&self, what: &str, is_so: impl Fn(&Engine) -> bool) {
+        let start = Instant::now();
+        while !is_so(&self.engine) {
+            assert!(start.elapsed() < DEADLINE, "waited in vain for {what}");
+            thread::yield_now();
+        }
+    }
+
+    /// Waits until a session has gone.
+    pub fn session_closed(&mut self, id: SessionId) {
+        self.event("the end of a session", |event| match event {
+            Event::SessionClosed { session, .. } if *session == id => Some(()),
+            _ => None,
+        });
+    }
+
+    /// Moves the clock in ticks, as its owner does.
+    pub fn advance(&mut self, ms: u64) {
+        for _ in 0..ms.div_ceil(100) {
+            self.now_ms += 100;
+            self.engine.tick(self.now_ms);
+        }
+    }
+
+    /// Holds the worker of a connection, which closes for it, at the end of a turn. Events before must have been taken.
+    pub fn hold(&mut self, victim: &Peer) {
+        let _ = self.events();
+        self.gate.lock().hold = true;
+        self.engine.close_connection(victim.id, CloseReason::Command);
+        self.gate.wait("the end of a turn", |wakes| wakes.held);
+    }
+
+    /// Lets the worker that is held take what it was told meanwhile, and holds it again at the end of the turn that makes an event.
+    pub fn hold_again(&mut self) {
+        let _ = self.events();
+        self.gate.lock().passes = 1;
+        self.gate.changed.notify_all();
+        self.gate.wait("the end of a turn", |wakes| wakes.passes == 0 && wakes.held);
+    }
+
+    /// Holds it no longer.
+    pub fn release(&self) {
+        self.gate.lock().hold = false;
+        self.gate.changed.notify_all();
+    }
+
+    /// Waits until the worker of a connection, which closes for it, has read everything that was sent before.
+    pub fn turn(&self, mut mark: Peer) {
+        self.engine.close_connection(mark.id, CloseReason::Command);
+        assert!(mark.next().is_none());
+    }
+
+    /// The next wake panics, on the thread of the worker that calls it.
+    pub fn poison(&self) {
+        self.gate.lock().panic = true;
+    }
+}
+
+/// The worker that a number was made by.
+pub const fn worker_of(id: u64) -> u64 {
+    id & 63
+}

@@ -1,0 +1,16 @@
+//! The engine without Node: plain sockets as peers, a clock that the tests move.
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+
+mod bench;
+mod peer;
+
+mod accept;
+mod dial;
+mod forward;
+mod life;
+mod link;
+mod moving;
+mod pressure;
+mod remote;
+mod ring;
+mod timers;
