@@ -92,7 +92,7 @@ export function selfTest(gates: Gates): Finding[] {
     const [head, changed] = [count(buildProgram(root, 'head')), count(buildProgram(slow.folder, 'slow'))];
     return [
       objects('a slower core', judgeCounts(changed, head, { ...gates.instructions, atMost: {} })),
-      objects('slower native code', nativeGate(gates, { ...NATIVE, again: 2 })),
+      objects('slower native code', nativeGate(gates, { ...NATIVE, again: 3 })),
       objects('slower TypeScript', slowdowns(gates, { ...HEAD, again: 0.5 }, HEAD, CASES)),
     ];
   } finally {

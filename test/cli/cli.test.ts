@@ -204,7 +204,7 @@ describe('a relay and two endpoints, as a user runs them', () => {
     ]);
     assert.equal(sent.code, 0, sent.err);
     assert.equal(await listener.exit, 0);
-    assert.match(listener.out(), /from msrp:\/\/127\.0\.0\.1:\d+\/\w{4}…;tcp: Hello, wörld\n/);
+    assert.match(listener.out(), /from msrp:\/\/127\.0\.0\.1:\d+\/[\w.+%=-]{4}…;tcp: Hello, wörld\n/);
     assert.match(listener.out(), /: from a pipe\n/);
     assert.match(listener.out(), /: image\/jpeg, 2000000 octets, in .*photo\.jpg\n/);
     const hash = (data: Buffer): string => createHash('sha256').update(data).digest('hex');

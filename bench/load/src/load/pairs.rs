@@ -278,10 +278,10 @@ impl Pairs {
         if method != b"SEND" {
             return self.tally.error("unknown request");
         }
-        if self.plan.shape.answered || head.failure_report.is_empty() {
-            if let Some(outbox) = net.send(id) {
-                encode::ok(&mut outbox.bytes, head);
-            }
+        if (self.plan.shape.answered || head.failure_report.is_empty())
+            && let Some(outbox) = net.send(id)
+        {
+            encode::ok(&mut outbox.bytes, head);
         }
         let Some(end) = self.ends.get_mut(id).and_then(Option::as_mut) else { return };
         if head.message_id.starts_with(encode::BIND_MARK) {

@@ -118,13 +118,14 @@ impl Relay {
             }
             self.mark(target);
         }
-        if !route.answer.is_empty() && wants_answer(rest) {
-            if let Some(conn) = self.conn(id) {
-                for part in [b"MSRP ", tid, &route.answer, tid, b"$\r\n"] {
-                    conn.out.extend_from_slice(part);
-                }
-                self.mark(id);
+        if !route.answer.is_empty()
+            && wants_answer(rest)
+            && let Some(conn) = self.conn(id)
+        {
+            for part in [b"MSRP ", tid, &route.answer, tid, b"$\r\n"] {
+                conn.out.extend_from_slice(part);
             }
+            self.mark(id);
         }
         Outcome::Done(next)
     }

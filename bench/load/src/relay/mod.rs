@@ -111,11 +111,11 @@ impl Relay {
                 continue;
             }
             let Token(id) = event.token();
-            if event.is_writable() {
-                if let Some(conn) = self.conn(id).filter(|conn| conn.blocked) {
-                    conn.blocked = false;
-                    self.mark(id);
-                }
+            if event.is_writable()
+                && let Some(conn) = self.conn(id).filter(|conn| conn.blocked)
+            {
+                conn.blocked = false;
+                self.mark(id);
             }
             if event.is_readable() || event.is_error() {
                 self.read(id, event.is_read_closed() || event.is_error());
