@@ -74,6 +74,7 @@ pub fn settle(plane: &mut Plane, key: Key, status: u16) {
     connection.rest = Vec::new();
     connection.dial = None;
     let stand_ins = mem::take(&mut connection.stand_ins);
+    connection.unsettled = stand_ins;
     if paused {
         for other in plane.connections.values_mut() {
             other.waiters.retain(|&waiter| waiter != key);

@@ -89,6 +89,8 @@ pub struct Connection {
     pub readable: bool,
     /// The peer has ended its side: reads go on until they say so.
     pub read_closed: bool,
+    /// It has been read to its end.
+    pub ended: bool,
     /// In the list of those to be read from, or to be written to, in this turn.
     pub queued_read: bool,
     pub dirty: bool,
@@ -116,6 +118,8 @@ pub struct Connection {
     /// Workers that have a stand-in for it, and those that were told that its outbox is full (bit by worker).
     pub stand_ins: u64,
     pub told_full: u64,
+    /// Of one that closes: workers whose stand-ins may have something for it yet.
+    pub unsettled: u64,
     /// Of a stand-in: the owner was told that it has made a request that was a success.
     pub told_proven: bool,
     /// The worker of the session that the last request was for; of the SEND that is coming in.
@@ -157,6 +161,7 @@ impl Connection {
             blocked: false,
             readable: false,
             read_closed: false,
+            ended: false,
             queued_read: false,
             dirty: false,
             shut: false,
@@ -175,6 +180,7 @@ impl Connection {
             bytes_out: 0,
             stand_ins: 0,
             told_full: 0,
+            unsettled: 0,
             told_proven: false,
             last_home: None,
             same_home: false,

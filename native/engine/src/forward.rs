@@ -13,6 +13,7 @@ use crate::table::Key;
 use crate::tid::TID_LENGTH;
 use crate::transaction::Slot;
 use msrp_core::frame::record::{bit, method, word};
+use msrp_core::syntax::byte_range::MAX_OCTETS;
 use std::rc::Rc;
 
 /// A whole request. `issue`: the objection to it, 0 for none.
@@ -98,9 +99,8 @@ fn forward_send(plane: &mut Plane, source: Key, frame: Frame<'_>, route: &Rc<Rou
     let octets = frame.body().len() as u64;
     let failure_report = frame.failure_report();
     let wants_news = failure_report != FailureReport::No;
-    let limit = plane.limits.message_bytes;
+    let limit = message_limit(plane);
     let (start, total) = (frame.range_start(), frame.range_total());
-    let too_large = |size: u64| limit != 0 && size > limit;
     let mut refusal = 0;
     let mut slot = None;
     if frame.word(word::MESSAGE_ID_END) == 0 {
@@ -109,7 +109,7 @@ fn forward_send(plane: &mut Plane, source: Key, frame: Frame<'_>, route: &Rc<Rou
         refusal = 506;
     } else if plane.connections.get(route.target).is_none_or(|target| target.shedding) {
         refusal = 408;
-    } else if too_large(total.unwrap_or(0)) || too_large(start - 1 + octets) {
+    } else if total.unwrap_or(0) > limit || start - 1 + octets > limit {
         refusal = 413;
     } else if wants_news {
         slot = plane.transactions.take();
@@ -150,6 +150,14 @@ fn forward_send(plane: &mut Plane, source: Key, frame: Frame<'_>, route: &Rc<Rou
         source.probation = false;
     }
     hold_if_full(plane, source, route.target);
+}
+
+/// Octets that a message may have: at most as many as a Byte-Range can count.
+pub fn message_limit(plane: &Plane) -> u64 {
+    match plane.limits.message_bytes {
+        0 => MAX_OCTETS,
+        limit => limit,
+    }
 }
 
 /// Counts a message that has passed, for each session on its way.

@@ -5,7 +5,7 @@ use crate::connection::{Link, State};
 use crate::contract::CloseReason;
 use crate::counters::RESPONSE_KIND;
 use crate::errno;
-use crate::forward::{closes_misdirected, learn_peer, on_request, route_of};
+use crate::forward::{closes_misdirected, learn_peer, message_limit, on_request, route_of};
 use crate::frame::Frame;
 use crate::plane::Plane;
 use crate::remote::LINK;
@@ -71,9 +71,10 @@ pub fn on_readable(plane: &mut Plane, key: Key, buffer: &mut ReadBuffer) -> bool
     let count = match stream.read(room) {
         Ok(0) => {
             connection.readable = false;
+            connection.ended = true;
             if connection.state == State::Open {
                 close_connection(plane, key, CloseReason::PeerClosed, None);
-            } else {
+            } else if connection.shut {
                 destroy(plane, key);
             }
             return false;
@@ -246,7 +247,6 @@ fn begin_stream(plane: &mut Plane, key: Key, frame: Frame<'_>, issue: u32) {
         Rc::new(Route::refused(frame.to(), frame.from(), Verdict::Refuse(400), false))
     } else {
         let Some(route) = route_of(plane, key, frame) else { return };
-        let limit = plane.limits.message_bytes;
         if let Verdict::Refuse(refusal) = route.verdict {
             status = refusal;
         } else if route.verdict == Verdict::Up {
@@ -263,7 +263,7 @@ fn begin_stream(plane: &mut Plane, key: Key, frame: Frame<'_>, issue: u32) {
             status = 506;
         } else if plane.connections.get(route.target).is_none_or(|target| target.shedding) {
             status = 408;
-        } else if limit != 0 && frame.range_total().is_some_and(|total| total > limit) {
+        } else if frame.range_total().is_some_and(|total| total > message_limit(plane)) {
             status = 413;
         }
         route

@@ -77,6 +77,8 @@ pub enum Note {
     /// From the owner: its outbox is full, or is not any more.
     Full,
     Drained,
+    /// To the owner, which has closed it: everything that was for it has been handed over.
+    Settled,
 }
 
 /// A connection on its way to another worker.
@@ -268,6 +270,13 @@ impl Plane {
             }
             return;
         }
+        self.hand_over(key, worker);
+        release_if_drained(self, key);
+    }
+
+    /// What is queued for a stand-in goes to the owner, whether there is room or not.
+    fn hand_over(&mut self, key: Key, worker: usize) {
+        let Some(connection) = self.connections.get_mut(key).filter(|connection| !connection.outbox.is_empty()) else { return };
         let bytes = connection.outbox.take();
         connection.bytes_out += bytes.len() as u64;
         let (pending, pending_bytes) = &mut self.others.pending[worker];
@@ -278,7 +287,6 @@ impl Plane {
         } else {
             Message::Bytes { connection, from, bytes }
         }));
-        release_if_drained(self, key);
     }
 
     /// Tells the owner of a stand-in's socket something.
@@ -387,8 +395,9 @@ impl Plane {
     }
 
     fn on_bytes(&mut self, id: ConnectionId, from: usize, bytes: &[u8]) {
-        let usable = |key: &Key| self.connections.get(*key).is_some_and(Connection::usable);
-        let Some(key) = self.key_of(id).filter(usable) else {
+        // One that closes gracefully still sends what was on its way to it.
+        let takes = |connection: &Connection| connection.usable() || connection.unsettled & (1 << from) != 0;
+        let Some(key) = self.key_of(id).filter(|&key| self.connections.get(key).is_some_and(takes)) else {
             // It has gone: whoever still writes to it is told (again).
             let message = Message::Note { connection: id, from: self.worker, note: Note::Closed };
             self.others.pending[from].0.push(Command::Other(message));
@@ -398,7 +407,7 @@ impl Plane {
         out.extend_from_slice(bytes);
         self.touch(key);
         let limit = self.limits.outbox_bytes;
-        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(connection) = self.connections.get_mut(key).filter(|connection| connection.usable()) else { return };
         connection.stand_ins |= 1 << from;
         // Each once: one that begins to feed it while it is full is told then.
         let workers = connection.stand_ins & !connection.told_full;
@@ -428,11 +437,17 @@ impl Plane {
             return;
         }
         match note {
-            Note::Pause | Note::Resume | Note::Proven | Note::Close(_) => {
+            Note::Pause | Note::Resume | Note::Proven | Note::Settled | Note::Close(_) => {
                 let Some(key) = self.key_of(id) else { return };
                 match note {
                     Note::Pause => pause(self, key),
                     Note::Resume => resume(self, key),
+                    Note::Settled => {
+                        if let Some(connection) = self.connections.get_mut(key) {
+                            connection.unsettled &= !(1 << from);
+                        }
+                        self.touch(key);
+                    }
                     Note::Close(reason) => close_connection(self, key, reason, None),
                     _ => {
                         if let Some(connection) = self.connections.get_mut(key) {
@@ -454,7 +469,12 @@ impl Plane {
                         release_if_drained(self, key);
                     }
                     _ => {
-                        connection.state = State::Closing;
+                        send_stream::interrupt(self, key);
+                        self.hand_over(key, from);
+                        self.tell_owner(key, Note::Settled);
+                        if let Some(connection) = self.connections.get_mut(key) {
+                            connection.state = State::Closing;
+                        }
                         settle(self, key, 408);
                         self.connections.remove(key);
                         self.others.stand_ins.remove(&id);

@@ -10,7 +10,7 @@
 
 use crate::connection::{Connection, State};
 use crate::flow::hold_if_full;
-use crate::forward::count_message;
+use crate::forward::{count_message, message_limit};
 use crate::frame::{FailureReport, Frame};
 use crate::plane::Plane;
 use crate::reply::{Failure, ResponseTo, put, put_total, report, respond_plainly};
@@ -98,10 +98,10 @@ pub fn begin(plane: &mut Plane, source: Key, route: Rc<Route>, frame: Frame<'_>,
 
 /// Octets of the body that have come in. `dashes`: something in them looks like an end-line.
 pub fn push(plane: &mut Plane, key: Key, octets: &[u8], dashes: bool) {
-    let limit = plane.limits.message_bytes;
+    let limit = message_limit(plane);
     let Some(stream) = plane.streams.get_mut(key) else { return };
     stream.received += octets.len() as u64;
-    if limit != 0 && stream.start - 1 + stream.received > limit {
+    if stream.start - 1 + stream.received > limit {
         fail(plane, key, 413);
     }
     let Some(stream) = plane.streams.get_mut(key) else { return };

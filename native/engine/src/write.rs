@@ -58,9 +58,13 @@ pub fn flush(plane: &mut Plane, key: Key) {
         }
         return;
     }
-    if closing && connection.outbox.is_empty() && !connection.shut {
+    if closing && connection.outbox.is_empty() && connection.unsettled == 0 && !connection.shut {
         connection.shut = true;
         let _ = stream.shutdown(Shutdown::Write);
+        if connection.ended {
+            destroy(plane, key);
+            return;
+        }
     }
     let told_full = connection.told_full;
     if wrote > 0 {

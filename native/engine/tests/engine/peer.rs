@@ -22,6 +22,8 @@ pub struct Got {
     pub head: String,
     pub body: Vec<u8>,
     pub flag: char,
+    /// Bytes of the frame.
+    pub whole: usize,
 }
 
 impl Peer {
@@ -96,7 +98,7 @@ impl Peer {
         let body = headers_end.map_or(&[][..], |at| self.bytes.get(at + 4..end).unwrap_or_default()).to_vec();
         let flag = char::from(self.bytes[whole - 3]);
         self.bytes.drain(..whole);
-        Some(Got { tid, word, head: head.expect("text"), body, flag })
+        Some(Got { tid, word, head: head.expect("text"), body, flag, whole })
     }
 }
 
