@@ -244,6 +244,10 @@ export class Peer {
   #wake: (() => void)[] = [];
   /** Answers every SEND with 200. */
   answering = false;
+  /** Everything that has come, when it is to be kept. */
+  recording: Buffer[] | undefined;
+  /** Bytes written. */
+  written = 0;
   /** Instead of framing: for floods. */
   onRaw: ((bytes: Buffer) => void) | undefined;
 
@@ -262,11 +266,13 @@ export class Peer {
   }
 
   write(data: string | Buffer): void {
+    this.written += Buffer.byteLength(data);
     this.#socket.write(data);
   }
 
   /** Writes and waits until the kernel has it. */
   async flush(data: string | Buffer): Promise<void> {
+    this.written += Buffer.byteLength(data);
     await within('write', new Promise<void>((resolve) => this.#socket.write(data, () => resolve())));
   }
 
@@ -342,6 +348,7 @@ export class Peer {
 
   #onData(chunk: Buffer): void {
     this.received += chunk.length;
+    this.recording?.push(chunk);
     if (this.onRaw !== undefined) {
       this.onRaw(chunk);
       this.#notify();

@@ -182,6 +182,10 @@ pub fn source_lost(plane: &mut Plane, source: Key) {
             open_chunk(plane, key);
         }
         close_chunk(plane, key, b'#');
+    } else if let Some(slot) = stream.slot {
+        // It has sent to itself: nobody is left to be told.
+        plane.counters.dropped += 1;
+        plane.transactions.release(slot);
     }
     plane.streams.remove(key);
 }

@@ -103,7 +103,7 @@ function forwardSend(
 ): void {
   const target = route.target as Connection;
   const octets = (records[base + R.BODY_END] as number) - (records[base + R.BODY_START] as number);
-  const limit = plane.limits.messageBytes;
+  const limit = messageLimit(plane);
   const failureReport = failureReportOf(records, base);
   const start = rangeNumber(records, base + R.RANGE_START);
   const total = rangeNumber(records, base + R.RANGE_TOTAL);
@@ -111,7 +111,7 @@ function forwardSend(
   if (records[base + R.MESSAGE_ID_END] === 0) refusal = 400;
   else if (!learnPeer(route, source)) refusal = 506;
   else if (target.shedding) refusal = 408;
-  else if (limit !== 0 && (total > limit || start - 1 + octets > limit)) refusal = 413;
+  else if (total > limit || start - 1 + octets > limit) refusal = 413;
   const transaction = refusal === 0 && failureReport !== REPORT.NO ? plane.transactions.take() : undefined;
   if (refusal === 0 && transaction === undefined && failureReport !== REPORT.NO) refusal = 408;
   if (refusal !== 0) {
@@ -143,6 +143,11 @@ function forwardSend(
   plane.counters.framesOut[METHOD.SEND]!++;
   if (failureReport === REPORT.YES) acknowledge(plane, source, bytes, records, base, route);
   holdIfFull(plane, source, target);
+}
+
+/** Octets that a message may have: at most as many as a Byte-Range can count. */
+export function messageLimit({ limits }: Plane): number {
+  return limits.messageBytes === 0 ? Number.MAX_SAFE_INTEGER : limits.messageBytes;
 }
 
 export function countMessage(route: Route, octets: number): void {

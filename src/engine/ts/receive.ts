@@ -2,7 +2,7 @@ import { BIT, KIND, METHOD, R, RECORD_WORDS, frameErrorName } from '../../frame/
 import { closeConnection } from './close.ts';
 import type { Connection } from './connection.ts';
 import { RESPONSE_KIND } from './counters.ts';
-import { learnPeer, isMisdirectedOnce, onRequest, routeOf } from './forward.ts';
+import { isMisdirectedOnce, learnPeer, messageLimit, onRequest, routeOf } from './forward.ts';
 import type { Plane } from './plane.ts';
 import { onResponse } from './response.ts';
 import { refusedRoute } from './route.ts';
@@ -123,13 +123,12 @@ function beginStream(plane: Plane, connection: Connection, bytes: Buffer, base: 
     );
   } else {
     route = routeOf(plane, connection, bytes, records, base);
-    const limit = plane.limits.messageBytes;
     status = route.verdict;
     if (route.misdirected && isMisdirectedOnce(plane, connection)) return;
     if (status === 0 && records[base + R.MESSAGE_ID_END] === 0) status = 400;
     else if (status === 0 && !learnPeer(route, connection)) status = 506;
     else if (status === 0 && route.target?.shedding === true) status = 408;
-    else if (status === 0 && limit !== 0 && rangeNumber(records, base + R.RANGE_TOTAL) > limit) status = 413;
+    else if (status === 0 && rangeNumber(records, base + R.RANGE_TOTAL) > messageLimit(plane)) status = 413;
   }
   const stream = new SendStream(plane, connection, route, bytes, records, base, status);
   connection.incoming = stream;

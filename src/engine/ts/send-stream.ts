@@ -3,7 +3,7 @@ import { rangeNumber } from '../../syntax/byte-range.ts';
 import { REPORT, failureReportOf } from '../../syntax/header-value.ts';
 import type { Connection } from './connection.ts';
 import { holdIfFull } from './flow.ts';
-import { countMessage } from './forward.ts';
+import { countMessage, messageLimit } from './forward.ts';
 import type { Plane } from './plane.ts';
 import { report, respond, toSend } from './reply.ts';
 import type { Route } from './route.ts';
@@ -81,8 +81,7 @@ export class SendStream {
   /** Octets of the body that have come in: `bytes[from..to)`. `dashes`: something in them looks like an end-line. */
   push(bytes: Buffer, from: number, to: number, dashes: boolean): void {
     this.#received += to - from;
-    const limit = this.#plane.limits.messageBytes;
-    if (limit !== 0 && this.#start - 1 + this.#received > limit) this.fail(413);
+    if (this.#start - 1 + this.#received > messageLimit(this.#plane)) this.fail(413);
     if (this.#status !== 0 || from === to) return;
     const target = this.#target();
     if (!target.usable || target.shedding) {

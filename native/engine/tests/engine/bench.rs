@@ -195,6 +195,20 @@ impl Bench {
         }
     }
 
+    /// Waits until the kernel takes no more for `reader`, whose outbox is full, and `writer` is not read from for that.
+    pub fn until_stuck(&self, reader: ConnectionId, writer: ConnectionId) {
+        // Each question is answered in a turn of its own, so that a turn has written in between.
+        let look = |engine: &Engine| {
+            let infos = engine.connections();
+            let paused = infos.iter().any(|info| info.connection == writer && info.paused);
+            infos.iter().find(|info| info.connection == reader && paused).map(|info| (info.queued_bytes, info.bytes_out))
+        };
+        self.until("a stop", |engine| match (look(engine), look(engine), look(engine)) {
+            (Some(first), Some(second), Some(third)) => first.0 > 0 && first == second && second == third,
+            _ => false,
+        });
+    }
+
     /// Waits until a session has gone.
     pub fn session_closed(&mut self, id: SessionId) {
         self.event("the end of a session", |event| match event {

@@ -178,7 +178,7 @@ fn one_that_ends_its_side_gets_all_that_is_queued_for_it() {
         let bob = bench.client_on(0, "bob").peer;
         let mut alice = bench.client_on(alice_on, "alice");
         let writing = Flood::begin(bob.writer(), path(&alice), BOB.to_owned(), COUNT);
-        bench.until("a stop", |engine| engine.connections().iter().any(|info| info.connection == bob.id && info.paused));
+        bench.until_stuck(alice.peer.id, bob.id);
         let infos = bench.engine.connections();
         let info = infos.iter().find(|info| info.connection == alice.peer.id).expect("it is open");
         // More than the kernel takes; and every event of the socket says from now on that the peer has ended its side.

@@ -80,11 +80,7 @@ fn a_peer_that_never_reads_is_closed_and_its_sender_told() {
                     .unwrap();
             }
         });
-        bench.until("a stop", |engine| {
-            let mut infos = engine.connections();
-            infos.retain(|info| info.connection == bob.id && info.paused);
-            !infos.is_empty()
-        });
+        bench.until_stuck(alice.peer.id, bob.id);
         bench.advance(4000);
         assert_eq!(bench.engine.stats().closes[CloseReason::SendTimeout as usize], 0);
         bench.advance(2000);
