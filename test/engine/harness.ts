@@ -41,7 +41,7 @@ function nativeEngines(): { name: string; make: EngineFactory }[] {
   }));
 }
 
-const TEST_LIMITS: EngineLimits = {
+export const TEST_LIMITS: EngineLimits = {
   sendTimeoutMs: 30_000,
   maxMsgChunks: 0,
   tlsHandshakeTimeoutMs: 10_000,
@@ -61,7 +61,7 @@ const TEST_LIMITS: EngineLimits = {
 };
 
 /** Time that only the test moves. */
-class ManualClock {
+export class ManualClock {
   nowMs = 1000;
   readonly #ticks = new Set<{ everyMs: number; nextMs: number; tick: () => void }>();
 
