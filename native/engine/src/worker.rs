@@ -376,6 +376,7 @@ fn answer(plane: &mut Plane, id: RequestId, answer: &Answer) {
         && let Some(connection) = plane.connections.get_mut(key)
     {
         connection.probation = false;
+        plane.tell_if_proven(key);
     }
     let to = ResponseTo::other(&request.tid, &request.to_path, &request.from_path);
     respond(plane, key, answer.status, &to, &answer.comment, &answer.headers);

@@ -55,7 +55,12 @@ impl Plane {
             }
             on_record(self, key, Frame { bytes: &frames.bytes, record });
         }
-        let Some(connection) = self.connections.get_mut(key) else { return };
+        self.tell_if_proven(key);
+    }
+
+    /// The owner hears once that a connection has made a request that was a success (relay R-041).
+    pub fn tell_if_proven(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key).filter(|connection| connection.is_remote()) else { return };
         if !connection.probation && !mem::replace(&mut connection.told_proven, true) {
             self.tell_owner(key, Note::Proven);
         }
