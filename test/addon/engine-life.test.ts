@@ -171,7 +171,7 @@ describe('life of native engines', () => {
       const socket = require('node:net').connect(port, '127.0.0.1', () => {
         handle.stop();
         handle.stop();
-        console.log(handle.stats().closes.find(({ name }) => name === 'shutdown') !== undefined);
+        console.log(JSON.parse(handle.stats()).closes.find(({ name }) => name === 'shutdown') !== undefined);
       });
       socket.on('error', () => undefined);
     `);
