@@ -371,8 +371,13 @@ impl Plane {
             }
             on_record(self, key, Frame { bytes: &frames.bytes, record });
         }
+        self.tell_proven(key);
+    }
+
+    /// Tells the owner of a stand-in's socket, once, that it has made a request that was a success (relay R-041).
+    pub fn tell_proven(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        if !connection.probation && !mem::replace(&mut connection.told_proven, true) {
+        if connection.is_remote() && !connection.probation && !mem::replace(&mut connection.told_proven, true) {
             self.tell_owner(key, Note::Proven);
         }
     }
@@ -429,6 +434,10 @@ impl Plane {
 
     fn on_note(&mut self, id: ConnectionId, from: usize, note: &Note) {
         if id == LINK {
+            // The rest is about connections.
+            if !matches!(note, Note::Pause | Note::Resume) {
+                return;
+            }
             let link = self.link_to(from);
             if let Some(link) = self.connections.get_mut(link) {
                 link.full_elsewhere = matches!(note, Note::Pause);

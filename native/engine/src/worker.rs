@@ -372,10 +372,11 @@ fn answer(plane: &mut Plane, id: RequestId, answer: &Answer) {
     let Some(request) = plane.requests.remove(&id) else { return };
     let key = request.connection;
     request_done(plane, key);
-    if (200..=299).contains(&answer.status)
-        && let Some(connection) = plane.connections.get_mut(key)
-    {
-        connection.probation = false;
+    if (200..=299).contains(&answer.status) {
+        if let Some(connection) = plane.connections.get_mut(key) {
+            connection.probation = false;
+        }
+        plane.tell_proven(key);
     }
     let to = ResponseTo::other(&request.tid, &request.to_path, &request.from_path);
     respond(plane, key, answer.status, &to, &answer.comment, &answer.headers);
