@@ -204,10 +204,19 @@ const longStep: fc.Arbitrary<Step> = fc
   })
   .map(({ parts, ...rest }) => ({ op: 'long' as const, headers: parts.flat(), ...rest }));
 
+/** Three requests for somebody else at once: a proven connection is closed by the third (relay D-42). */
+const MISDIRECTED = ['mis1', 'mis2', 'mis3'].map(
+  (tid) =>
+    `MSRP ${tid} FROB\r\nTo-Path: msrp://elsewhere.example:1/x;tcp ${uriOf('x')}\r\n` +
+    `From-Path: ${uriOf('y')}\r\n-------${tid}$\r\n`,
+);
+
 const rawStep: fc.Arbitrary<Step> = fc
   .record({
     peer,
     text: fc.constantFrom(
+      MISDIRECTED.join(''),
+      MISDIRECTED.slice(1).join(''),
       'GET / HTTP/1.1\r\n\r\n',
       'MSRP abcd SEND\n',
       'MSRP abcd SEND\r\nTo-Path msrp\r\n',

@@ -134,6 +134,8 @@ for (const { name, make } of ENGINES) {
 
     it('an interrupted sender that stands still does not hold others up (I8)', async () => {
       await bob.flush(head('stall') + 'c'.repeat(3000));
+      // On its way out before anybody else comes.
+      await alice.peer.untilReceived(3000);
       const carol = await bench.connect();
       carol.write(send('car1', [alice.uri, alice.own], 'msrp://carol.example:1/c;tcp', 'first'));
       assert.equal((await alice.peer.request('SEND')).flag, '+');

@@ -2,6 +2,7 @@
 
 use crate::bench::{Bench, Client, Setup};
 use crate::peer::{Peer, request, send, send_with};
+use msrp_engine::contract::{Answer, Event};
 
 /// A connection of worker 0 that does not move, and sessions of workers 0 and 1.
 struct Scene {
@@ -217,6 +218,26 @@ fn one_that_ends_its_side_gets_the_answers_that_are_on_their_way() {
             bob.quiet(bench.port);
         }
     }
+}
+
+#[test]
+fn an_answer_over_there_proves_the_connection_here() {
+    let Scene { mut bench, here, there, .. } = scene();
+    let mut dave = bench.connect_on(0);
+    // Refused without a word; from now on it does not move.
+    dave.write(request("rep1", "REPORT", &path(&here), BOB, "Message-ID: m1\r\nStatus: 000 200\r\n", None, '+'));
+    dave.quiet(bench.port);
+    dave.write(request("auth", "AUTH", &there.uri, BOB, "", None, '$'));
+    let id = bench.event("a request", |event| match event {
+        Event::Request(request) => Some(request.request),
+        _ => None,
+    });
+    let state =
+        |engine: &msrp_engine::Engine| engine.connections().iter().find(|info| info.connection == dave.id).map(|info| info.state);
+    assert_eq!(state(&bench.engine), Some("probation"));
+    bench.engine.answer(id, Answer { status: 200, comment: "OK".to_owned(), headers: Vec::new() });
+    bench.until("the proof", |engine| state(engine) == Some("open"));
+    dave.expect("200");
 }
 
 #[test]
