@@ -73,10 +73,14 @@ fn a_worker_that_panics_says_so_and_nobody_waits_for_it() {
     let mut bench = Bench::start(Setup::workers(2));
     let mut other = bench.client_on(1, "other");
     let mut victim = bench.connect_on(0);
-    let _ = bench.events();
+    // Connections that were tried and given up have gone, and what is to be said of them has been: the turn in which they went is over.
+    bench.until("the others to go", |engine| engine.stats().connections == 2);
+    let _ = (bench.engine.stats(), bench.events());
     bench.poison();
     bench.engine.close_connection(victim.id, CloseReason::Command);
+    let start = std::time::Instant::now();
     let detail = loop {
+        assert!(start.elapsed().as_secs() < 60, "waited in vain for the fault");
         let fault = |event: &Event| if let Event::Fault { detail } = event { Some(detail.clone()) } else { None };
         if let Some(detail) = bench.events().iter().find_map(fault) {
             break detail;
