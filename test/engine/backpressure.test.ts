@@ -72,6 +72,24 @@ for (const { name, make } of ENGINES) {
       assert.equal(bench.engine.stats().dropped, 0);
     });
 
+    it('a reader that ends its side gets all that is queued for it', async () => {
+      const bob = await bench.connect();
+      alice.peer.pauseReading();
+      const count = await fill(
+        (text) => bob.write(text),
+        bob.connection,
+        (i) => send(`n${String(i).padStart(7, '0')}`, [alice.uri, alice.own], bobUri, `${i} ${'x'.repeat(1000)}`),
+      );
+      const { bytesOut, queuedBytes } = info(alice.peer.connection)!;
+      assert.ok(queuedBytes > OUTBOX && count > 0);
+      alice.peer.end();
+      assert.equal((await bench.event('closed')).reason, 'peer_closed');
+      alice.peer.resumeReading();
+      await alice.peer.untilClosed();
+      assert.ok(alice.peer.received >= bytesOut + queuedBytes, `${alice.peer.received}`);
+      for (const [i, got] of alice.peer.frames.entries()) assert.ok(got.body?.toString().startsWith(`${i} `), `${i}`);
+    });
+
     it('send_timeout: a reader that never reads is closed, and its senders are told', async () => {
       const bob = await bench.connect();
       alice.peer.pauseReading();
