@@ -20,6 +20,7 @@ it('a write that fails at once is told of after the call, and is not taken for d
     const transport = new SocketTransport(socket as Socket, {
       onData: () => assert.fail(),
       onWritten: () => assert.fail(),
+      onPeerEnd: () => assert.fail(),
       onEnd: (error) => {
         assert.equal(calling, false);
         resolve(error);

@@ -23,6 +23,8 @@ export class Connection {
   listener: ListenerId | undefined;
   state: ConnectionState;
   transport: Transport | undefined;
+  /** The peer has ended its side. */
+  ended = false;
   remote: SocketAddress;
   local: SocketAddress = NOWHERE;
   tls: TlsInfo | undefined;

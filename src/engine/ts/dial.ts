@@ -53,6 +53,7 @@ export class Dial {
       host: candidate.address,
       port: candidate.port,
       noDelay: true,
+      allowHalfOpen: true,
       ...(localAddress === undefined ? {} : { localAddress }),
     };
     this.#deadlineMs = this.#owner.nowMs() + timeoutMs;

@@ -294,6 +294,11 @@ class TsEngine implements Engine {
         onBytes(plane, connection, bytes);
       },
       onWritten: () => onWritten(plane, connection),
+      onPeerEnd: () => {
+        plane.nowMs = plane.environment.nowMs();
+        connection.ended = true;
+        closeConnection(plane, connection, 'peer_closed');
+      },
       onEnd: (error) => {
         plane.nowMs = plane.environment.nowMs();
         const detail = error === undefined ? undefined : ((error as { code?: string }).code ?? error.message);

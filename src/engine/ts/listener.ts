@@ -44,7 +44,8 @@ export class Listener {
       this.#tlsServer.on('secureConnection', (socket) => this.#onSecure(socket));
       this.#tlsServer.on('tlsClientError', (error, socket) => this.#onTlsError(error, socket));
     }
-    this.#server = createServer({ noDelay: true }, (socket) => this.#onSocket(socket));
+    // A peer that has ended its side still gets what is queued for it.
+    this.#server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.#onSocket(socket));
   }
 
   /** Handshakes under way. */

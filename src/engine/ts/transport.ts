@@ -24,7 +24,9 @@ export interface TransportOwner {
   onData(bytes: Buffer): void;
   /** A write that returned false is done. */
   onWritten(): void;
-  /** The peer has ended the stream (no error), or the transport has failed. Called once. */
+  /** The peer has ended its side: nothing more comes, and what is queued can still be written. Called at most once. */
+  onPeerEnd(): void;
+  /** The transport is gone, with an error when it has failed. Called once. */
   onEnd(error: Error | undefined): void;
 }
 
@@ -61,7 +63,9 @@ export class SocketTransport implements Transport {
       owner.onEnd(error);
     };
     socket.on('data', (bytes: Buffer) => owner.onData(bytes));
-    socket.on('end', () => this.#end());
+    socket.on('end', () => {
+      if (!this.#ended) owner.onPeerEnd();
+    });
     socket.on('error', this.#end);
     socket.on('close', () => this.#end());
   }

@@ -29,7 +29,10 @@ export function flush(plane: Plane, connection: Connection): void {
       plane.writing.add(connection);
     }
   }
-  if (connection.state === 'closing' && outbox.bytes === 0) transport.end();
+  if (connection.state !== 'closing' || outbox.bytes > 0) return;
+  // Both sides have said all: nothing is left to wait for.
+  if (connection.ended) onTransportEnd(plane, connection);
+  else transport.end();
 }
 
 /** The kernel has taken the write that was under way. */
