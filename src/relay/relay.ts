@@ -17,7 +17,7 @@ import { statusComment } from '../syntax/status.ts';
 import { parseUri, sameUriText } from '../syntax/uri.ts';
 import { authenticate } from './auth/authenticate.ts';
 import type { AuthOutcome } from './auth/authenticate.ts';
-import { NonceSource } from './auth/nonce.ts';
+import { NonceSource, nonceBinding } from './auth/nonce.ts';
 import { readSecret } from './credentials.ts';
 import type { CredentialStore, Secret } from './credentials.ts';
 import { isFailure, runHook } from './hooks.ts';
@@ -169,6 +169,7 @@ export class Relay {
   #onClosed(event: ClosedEvent): void {
     const { connection, direction, reason, detail, bytesIn, bytesOut, remote } = event;
     this.#peers.delete(connection);
+    this.#nonces.forget(nonceBinding(connection));
     const fields = {
       connection,
       direction,

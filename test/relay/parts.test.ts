@@ -62,15 +62,37 @@ describe('nonces (D-35)', () => {
   it('a count must grow; what is over is forgotten', () => {
     const { nonces, clock } = make();
     const nonce = nonces.make('realm', '');
-    assert.equal(nonces.use(nonce, 1), true);
-    assert.equal(nonces.use(nonce, 1), false);
-    assert.equal(nonces.use(nonce, 5), true);
-    assert.equal(nonces.use(nonce, 4), false);
+    assert.equal(nonces.use(nonce, '', 1), true);
+    assert.equal(nonces.use(nonce, '', 1), false);
+    assert.equal(nonces.use(nonce, '', 5), true);
+    assert.equal(nonces.use(nonce, '', 4), false);
     nonces.sweep();
-    assert.equal(nonces.use(nonce, 5), false);
+    assert.equal(nonces.use(nonce, '', 5), false);
     clock.nowMs += 31_000;
     nonces.sweep();
     assert.equal(nonces.check(nonce, 'realm', ''), 'stale');
+  });
+
+  it('a count is kept for each connection by itself, and no longer than the connection', () => {
+    const { nonces } = make();
+    const nonce = nonces.make('realm', '1');
+    assert.equal(nonces.use(nonce, '1', 1), true);
+    assert.equal(nonces.use(nonce, '1', 1), false);
+    nonces.forget('2');
+    assert.equal(nonces.use(nonce, '1', 1), false);
+    nonces.forget('1');
+    assert.equal(nonces.use(nonce, '1', 1), true);
+  });
+
+  it('one connection that uses up its share takes nothing from others; time frees it', () => {
+    const { nonces, clock } = make();
+    // Their text counts here, not what is in it: a good nonce has passed check().
+    const numbered = (number: number) => nonces.make('realm', '1').slice(0, -6) + String(number).padStart(6, '0');
+    for (let i = 0; i < 10_000; i++) assert.equal(nonces.use(numbered(i), '1', 1), true);
+    assert.equal(nonces.use(numbered(10_000), '1', 1), false);
+    assert.equal(nonces.use(numbered(10_000), '2', 1), true);
+    clock.nowMs += 31_000;
+    assert.equal(nonces.use(numbered(10_001), '1', 1), true);
   });
 });
 

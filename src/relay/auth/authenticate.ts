@@ -16,6 +16,7 @@ import { parseUri } from '../../syntax/uri.ts';
 import { readSecret, secretHa1 } from '../credentials.ts';
 import type { CredentialStore } from '../credentials.ts';
 import type { RelaySettings } from '../settings.ts';
+import { nonceBinding } from './nonce.ts';
 import type { NonceSource } from './nonce.ts';
 
 /** What an AUTH comes to. */
@@ -50,7 +51,7 @@ export async function authenticate(
   const uri = request.toPath.at(-1) as string;
   const realm = settings.authRealm ?? parseUri(uri)?.host ?? '';
   // Behind further relays the same client may come back on another connection of theirs.
-  const binding = request.fromPath.length === 1 ? String(request.connection) : '';
+  const binding = request.fromPath.length === 1 ? nonceBinding(request.connection) : '';
   const refuse = (
     cause: Extract<AuthOutcome, { kind: 'refused' }>['cause'],
     status: number,
@@ -87,7 +88,7 @@ export async function authenticate(
   const verdict = nonces.check(nonce, realm, binding);
   if (!right || !known) return challenge(verdict === 'foreign' ? 'foreign nonce' : 'wrong credentials', user);
   // A right digest over a nonce that is no good proves the password: stale, not a failure (RFC 2617 section 3.2.1).
-  if (verdict !== 'good' || !nonces.use(nonce, Number.parseInt(nc, 16))) return challenge('stale', user);
+  if (verdict !== 'good' || !nonces.use(nonce, binding, Number.parseInt(nc, 16))) return challenge('stale', user);
 
   const wanted = headerValue(request.headers, 'Expires');
   if (wanted !== undefined && !isSeconds(wanted)) return refuse('malformed', 400, [], user);

@@ -4,6 +4,9 @@ import { HmacSha256 } from './hmac.ts';
 /** What a nonce is worth. `stale`: it was ours, and its time is over or its count was used (R-031, D-35). */
 export type NonceVerdict = 'good' | 'stale' | 'foreign';
 
+/** What the nonces of a direct AUTH are bound to. Connections are never numbered twice, so these die with theirs. */
+export const nonceBinding = (connection: number): string => String(connection);
+
 /** Time and randomness of the nonces, passed in. */
 export interface NonceEnvironment {
   nowMs(): number;
@@ -12,7 +15,8 @@ export interface NonceEnvironment {
 
 /**
  * Stateless nonces: time, random bytes, and an HMAC over both, the realm and the connection. Any node with the same secret can
- * finish an AUTH that another has begun; kept is only the highest count of nonces that were used, for as long as they live.
+ * finish an AUTH that another has begun; kept is only the highest count of nonces that were used, for as long as they and the
+ * connection that they are bound to live.
  *
  * ```
  * base64url( time 8 │ random 12 │ HMAC-SHA256(secret, time random realm connection) 16 )
@@ -24,8 +28,8 @@ export class NonceSource {
   #lifetimeMs: number;
   /** Nonces born until then stay dead whatever their lifetime becomes: their counts may have been forgotten. */
   #deadBornMs = -Infinity;
-  /** Highest count by nonce, oldest first. */
-  readonly #counts = new Map<string, { count: number; readonly bornMs: number }>();
+  /** Highest count by nonce, by what the nonces are bound to; oldest first. */
+  readonly #counts = new Map<string, Map<string, Used>>();
 
   constructor(environment: NonceEnvironment, lifetimeMs: number, secret?: Uint8Array) {
     this.#environment = environment;
@@ -63,28 +67,42 @@ export class NonceSource {
    * Uses a good nonce with that count, which must be higher than any before (replay, D-35). False: seen already, or too many
    * nonces are in use to tell; the answer is a new nonce with `stale=true` both times.
    */
-  use(nonce: string, count: number): boolean {
-    const used = this.#counts.get(nonce);
+  use(nonce: string, binding: string, count: number): boolean {
+    let counts = this.#counts.get(binding);
+    if (counts === undefined) {
+      counts = new Map();
+      this.#counts.set(binding, counts);
+    }
+    const used = counts.get(nonce);
     if (used !== undefined) {
       if (count <= used.count) return false;
       used.count = count;
       return true;
     }
-    if (this.#counts.size >= MAX_USED) {
-      for (const [key, { bornMs }] of this.#counts) {
+    const most = binding === '' ? MAX_USED : MAX_USED_OF_CONNECTION;
+    if (counts.size >= most) {
+      for (const [key, { bornMs }] of counts) {
         // They stand in the order of their first use; those that are over go at the next sweep at the latest.
         if (!this.#isOver(bornMs)) break;
-        this.#counts.delete(key);
+        counts.delete(key);
       }
-      if (this.#counts.size >= MAX_USED) return false;
+      if (counts.size >= most) return false;
     }
-    this.#counts.set(nonce, { count, bornMs: this.#bornMs(Buffer.from(nonce, 'base64url')) });
+    counts.set(nonce, { count, bornMs: this.#bornMs(Buffer.from(nonce, 'base64url')) });
     return true;
+  }
+
+  /** Forgets the counts of nonces that are bound to what has gone: no nonce of it is good any more. */
+  forget(binding: string): void {
+    this.#counts.delete(binding);
   }
 
   /** Forgets the counts of nonces whose time is over. */
   sweep(): void {
-    for (const [nonce, { bornMs }] of this.#counts) if (this.#isOver(bornMs)) this.#counts.delete(nonce);
+    for (const [binding, counts] of this.#counts) {
+      for (const [nonce, { bornMs }] of counts) if (this.#isOver(bornMs)) counts.delete(nonce);
+      if (counts.size === 0) this.#counts.delete(binding);
+    }
   }
 
   #isOver(bornMs: number): boolean {
@@ -105,5 +123,12 @@ const RANDOM_BYTES = 12;
 const MAC_BYTES = 16;
 const NONCE_LENGTH = Math.ceil(((TIME_BYTES + RANDOM_BYTES + MAC_BYTES) * 4) / 3);
 
-/** Nonces whose count is kept: a bound on memory, about 20 MB. */
+interface Used {
+  count: number;
+  readonly bornMs: number;
+}
+
+/** Nonces whose count is kept: a bound on memory, about 20 MB for those of AUTHs that came through relays … */
 const MAX_USED = 100_000;
+/** … and 2 MB for one connection, enough for an AUTH with a nonce of its own for each session that one may have. */
+const MAX_USED_OF_CONNECTION = 10_000;
