@@ -72,14 +72,9 @@ export function formatAuthorization(credentials: {
 }
 
 /** Authentication-Info value. */
-export function formatAuthenticationInfo(info: {
-  nextnonce: string;
-  rspauth: string;
-  cnonce: string;
-  nc: string;
-}): string {
-  const { nextnonce, rspauth, cnonce, nc } = info;
-  return `nextnonce=${quote(nextnonce)}, qop=auth, rspauth="${rspauth}", cnonce=${quote(cnonce)}, nc=${nc}`;
+export function formatAuthenticationInfo(info: { rspauth: string; cnonce: string; nc: string }): string {
+  const { rspauth, cnonce, nc } = info;
+  return `qop=auth, rspauth="${rspauth}", cnonce=${quote(cnonce)}, nc=${nc}`;
 }
 
 const TOKEN = /[!#-'*+\-.0-9A-Z^-~]+/y;

@@ -139,6 +139,6 @@ export function granted(request: RequestFrame, usePath: string, expiresS: number
     string,
   ];
   const input = { ha1: ha1('alice', realm, 'wonderland'), uri: request.toPath.at(-1)!, nonce, nc, cnonce };
-  const info = formatAuthenticationInfo({ nextnonce: 'next', rspauth: digestRspauth(input), cnonce, nc });
+  const info = formatAuthenticationInfo({ rspauth: digestRspauth(input), cnonce, nc });
   return [`Use-Path: ${usePath}`, `Expires: ${expiresS}`, `Authentication-Info: ${info}`];
 }

@@ -57,7 +57,7 @@ describe('AUTH (R-010…R-043)', () => {
     assert.equal(more, undefined);
     assert.match(
       header(granted, 'Authentication-Info') ?? '',
-      /^nextnonce="[\w-]+", qop=auth, rspauth="[0-9a-f]{32}", cnonce="abc", nc=00000001$/,
+      /^qop=auth, rspauth="[0-9a-f]{32}", cnonce="abc", nc=00000001$/,
     );
     const [entry] = fixture.server.sessions();
     assert.deepEqual([entry?.user, entry?.realm, entry?.client], ['alice', '127.0.0.1', own]);

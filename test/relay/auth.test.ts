@@ -64,14 +64,15 @@ describe('AUTH: credentials (R-020…R-033, D-35…D-38)', () => {
     assert.equal(challengeOf(await bench.auth(connection, { nonce, password: 'x' })).has('stale'), false);
   });
 
-  it('R-025: nextnonce serves for the next AUTH', async () => {
+  it('R-025: Authentication-Info proves the password, and the nonce serves again with the next count', async () => {
     const bench = new RelayBench();
     const connection = bench.connect();
-    const granted = await bench.auth(connection);
+    const nonce = (await bench.challenge(connection)).get('nonce')!;
+    const granted = await bench.auth(connection, { nonce });
     const info = parseAuthenticationInfo(headerValue(granted.headers, 'Authentication-Info')!)!;
     assert.deepEqual([info.get('qop'), info.get('nc'), info.get('cnonce')], ['auth', '00000001', 'abcdef']);
     assert.match(info.get('rspauth')!, /^[0-9a-f]{32}$/);
-    assert.equal((await bench.auth(connection, { nonce: info.get('nextnonce')! })).status, 200);
+    assert.equal((await bench.auth(connection, { nonce, nc: '00000002' })).status, 200);
   });
 
   it('D-32: a uri parameter does not count', async () => {

@@ -94,12 +94,8 @@ export async function authenticate(
   if (wanted !== undefined && !isSeconds(wanted)) return refuse('malformed', 400, [], user);
   const expires = chooseExpires(wanted, settings);
   if (typeof expires !== 'number') return refuse('expires', 423, [expires], user);
-  const info = formatAuthenticationInfo({
-    nextnonce: nonces.make(realm, binding),
-    rspauth: digestRspauth(input),
-    cnonce,
-    nc,
-  });
+  // No nextnonce: this nonce goes on with its count, and neither lives as long as a client waits before it comes again.
+  const info = formatAuthenticationInfo({ rspauth: digestRspauth(input), cnonce, nc });
   return { kind: 'granted', user, realm, expiresS: expires, headers: [['Authentication-Info', info]] };
 }
 
