@@ -114,6 +114,9 @@ pub struct Traffic {
     /// B authenticates too: messages pass through two sessions of the relay
     #[arg(long)]
     pub both_auth: bool,
+    /// Address of another relay, where B has its session: messages pass through both relays
+    #[arg(long, requires = "both_auth")]
+    pub peer_target: Option<SocketAddr>,
     /// Compare every octet and the order of every flow
     #[arg(long)]
     pub verify: bool,

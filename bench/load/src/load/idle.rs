@@ -22,11 +22,12 @@ pub fn run(options: &Idle) -> Result<Value, String> {
     let bodies = Bodies::new(BodyKind::Text, false, 1);
     let mut net = Net::new(&[]).map_err(io)?;
     let mut events = Net::events();
-    let mut pairs = Pairs::new(plan, relay(&options.target), bodies, Tally::new()?, false);
+    let relay = relay(&options.target);
+    let mut pairs = Pairs::new(plan, [relay.clone(), relay], bodies, Tally::new()?, false);
     let memory = || options.target.relay_pid.map(resident_bytes).transpose().map_err(io);
 
     let before = memory()?;
-    let setup = set_up(&mut net, &mut pairs, &mut events, &options.target, options.sessions, false)?;
+    let setup = set_up(&mut net, &mut pairs, &mut events, &options.target, options.sessions, None)?;
     let mut hold = |net: &mut Net, pairs: &mut Pairs, time: f64| {
         let until = Instant::now() + seconds(time);
         while Instant::now() < until {

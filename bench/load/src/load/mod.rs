@@ -12,6 +12,7 @@ use crate::cli::Target;
 use crate::wire::digest::Credentials;
 use crate::wire::tid::mix;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use idle::run as idle;
@@ -27,10 +28,15 @@ const TICK: Duration = Duration::from_millis(20);
 /// The relay of a run, with a key that no other run has.
 fn relay(target: &Target) -> session::Relay {
     session::Relay {
-        uri: format!("msrp://{};tcp", target.target),
+        uri: uri_of(target.target),
         credentials: Credentials { user: target.user.clone(), password: target.password.clone() },
         key: mix(RandomState::new().build_hasher().finish()),
     }
+}
+
+/// How a relay is addressed.
+fn uri_of(address: SocketAddr) -> String {
+    format!("msrp://{address};tcp")
 }
 
 /// Addresses to connect from.

@@ -49,7 +49,8 @@ pub struct Plan {
 /// All pairs of a run.
 pub struct Pairs {
     plan: Plan,
-    relay: Relay,
+    /// Where A authenticates, and where B does.
+    relays: [Relay; 2],
     bodies: Bodies,
     /// What is counted.
     pub tally: Tally,
@@ -71,10 +72,10 @@ pub struct Pairs {
 
 impl Pairs {
     /// No pair yet. In an `open` loop messages are sent when [`Pairs::owe`] says so.
-    pub fn new(plan: Plan, relay: Relay, bodies: Bodies, tally: Tally, open: bool) -> Self {
+    pub fn new(plan: Plan, [first, second]: [Relay; 2], bodies: Bodies, tally: Tally, open: bool) -> Self {
         Self {
             plan,
-            relay,
+            relays: [first, second],
             bodies,
             tally,
             running: false,
@@ -99,7 +100,7 @@ impl Pairs {
         let pair = self.couples.len();
         for (side, id) in connections.into_iter().enumerate() {
             let (Some(id), Some(local)) = (id, id.and_then(|id| net.local(id))) else { continue };
-            let session = Session::new(&self.relay, local, (pair * 2 + side) as u64);
+            let session = Session::new(relay_of(&self.relays, side == 0), local, (pair * 2 + side) as u64);
             let stage = Stage::Connecting;
             let end =
                 End { pair, first: side == 0, session, stage, outgoing: None, incoming: None, receiving: false, report: None };
@@ -187,7 +188,7 @@ impl Pairs {
 
     /// Makes the flows of a pair.
     fn connect(&mut self, net: &Net, [a, b]: [usize; 2], to_a: &str, to_b: &str) {
-        let run = self.relay.key;
+        let run = self.relays[0].key;
         for (from, to, path, wanted) in
             [(b, a, to_a, self.plan.direction != Some(Direction::A2b)), (a, b, to_b, self.plan.direction != Some(Direction::B2a))]
         {
@@ -217,7 +218,7 @@ impl Pairs {
 
     /// The transaction id of the SEND that binds B.
     fn binding(&self, pair: usize) -> Tid {
-        tid(mix(self.relay.key ^ 0x6269_6e64), pair as u64)
+        tid(mix(self.relays[0].key ^ 0x6269_6e64), pair as u64)
     }
 
     /// Sends while the window has a place.
@@ -302,6 +303,11 @@ impl Pairs {
     }
 }
 
+/// Where an end authenticates: A (`first`), or B.
+fn relay_of([a, b]: &[Relay; 2], first: bool) -> &Relay {
+    if first { a } else { b }
+}
+
 impl Handler for Pairs {
     fn connected(&mut self, net: &mut Net, id: usize) {
         let both = self.plan.both_auth;
@@ -309,7 +315,7 @@ impl Handler for Pairs {
         if end.first || both {
             end.stage = Stage::Authenticating;
             if let Some(outbox) = net.send(id) {
-                end.session.begin(&self.relay, &mut outbox.bytes);
+                end.session.begin(relay_of(&self.relays, end.first), &mut outbox.bytes);
             }
         } else {
             end.stage = Stage::Ready;
@@ -327,7 +333,7 @@ impl Handler for Pairs {
             };
         }
         let Some(outbox) = net.send(id) else { return };
-        match end.session.receive(&self.relay, head, &mut outbox.bytes) {
+        match end.session.receive(relay_of(&self.relays, end.first), head, &mut outbox.bytes) {
             Progress::Answered => self.progress = net.now,
             Progress::Granted => {
                 end.stage = Stage::Ready;
@@ -360,7 +366,7 @@ impl Handler for Pairs {
             self.tally.unit(begun, net.now, self.plan.shape.message);
             if let (Some((to, from, message)), Some(outbox)) = (end.report.take(), net.send(id)) {
                 self.reports += 1;
-                let id = tid(mix(self.relay.key ^ 0x7265_706f), self.reports);
+                let id = tid(mix(self.relays[0].key ^ 0x7265_706f), self.reports);
                 encode::success_report(&mut outbox.bytes, &id, &to, &from, &message, self.plan.shape.message);
             }
         }

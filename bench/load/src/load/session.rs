@@ -7,6 +7,7 @@ use crate::wire::tid::{Tid, base32, mix, tid};
 use std::net::SocketAddr;
 
 /// What every AUTH of a run has in common.
+#[derive(Clone)]
 pub struct Relay {
     /// The To-Path of AUTH.
     pub uri: String,

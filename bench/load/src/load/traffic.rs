@@ -3,7 +3,8 @@
 use super::due::Due;
 use super::flow::Shape;
 use super::pairs::{Pairs, Plan};
-use super::{TICK, relay, seconds, sources};
+use super::session::Relay;
+use super::{TICK, relay, seconds, sources, uri_of};
 use crate::body::Bodies;
 use crate::cli::{FailureReport, Target, Traffic};
 use crate::measure::report::{Meter, outcome, round, set};
@@ -11,6 +12,7 @@ use crate::measure::tally::Tally;
 use crate::net::{Net, socket};
 use mio::Events;
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// Runs a load of messages of `size` octets in chunks of `chunk`; returns the report.
@@ -36,10 +38,13 @@ pub fn run(command: &str, options: &Traffic, size: u64, chunk: u64) -> Result<Va
     let mut net = Net::new(bodies.pattern()).map_err(io)?;
     let plan =
         Plan { direction: Some(options.direction), both_auth: options.both_auth, success_report: options.success_report, shape };
-    let mut pairs = Pairs::new(plan, relay(&options.target), bodies, Tally::new()?, options.rate.is_some());
+    let first = relay(&options.target);
+    let second = options.peer_target.unwrap_or(options.target.target);
+    let relays = [first.clone(), Relay { uri: uri_of(second), ..first }];
+    let mut pairs = Pairs::new(plan, relays, bodies, Tally::new()?, options.rate.is_some());
     let mut events = Net::events();
 
-    let setup = set_up(&mut net, &mut pairs, &mut events, &options.target, options.pairs, true)?;
+    let setup = set_up(&mut net, &mut pairs, &mut events, &options.target, options.pairs, Some(second))?;
     let mut due = match options.rate {
         Some(rate) => Some(Due::new(rate, Instant::now()).ok_or("--rate must be positive")?),
         None => None,
@@ -108,30 +113,27 @@ fn headers(options: &Traffic) -> Vec<u8> {
     format!("\r\n{success}{failure}").into_bytes()
 }
 
-/// Connects `count` pairs (or single ends), so many at once as the target's options say. Returns what it took.
+/// Connects `count` pairs (or single ends), so many at once as the target's options say; B's connect to `second`. Returns what it took.
 pub fn set_up(
     net: &mut Net,
     pairs: &mut Pairs,
     events: &mut Events,
     target: &Target,
     count: usize,
-    with_b: bool,
+    second: Option<SocketAddr>,
 ) -> Result<Value, String> {
     let io = |error: std::io::Error| error.to_string();
     let meter = Meter::start(target.relay_pid).map_err(io)?;
     let began = Instant::now();
-    let addresses = sources(target, count * if with_b { 2 } else { 1 });
+    let addresses = sources(target, count * if second.is_some() { 2 } else { 1 });
     let patience = seconds(target.patience);
     pairs.progress = began;
     while pairs.ready < count {
         while pairs.begun() < count && pairs.begun() - pairs.ready < target.concurrency.max(1) {
             let source = socket::source(target.target, pairs.begun(), addresses);
             let a = net.connect(source, target.target).map_err(|error| format!("cannot connect: {error}"))?;
-            let b = if with_b {
-                Some(net.connect(source, target.target).map_err(|error| format!("cannot connect: {error}"))?)
-            } else {
-                None
-            };
+            let b = second.map(|second| net.connect(source, second)).transpose();
+            let b = b.map_err(|error| format!("cannot connect: {error}"))?;
             pairs.add(net, [Some(a), b]);
         }
         net.turn(pairs, events, TICK).map_err(io)?;
