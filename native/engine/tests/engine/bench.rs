@@ -106,7 +106,7 @@ impl Bench {
             wake: Box::new(move || passed.pass()),
         })
         .expect("an engine starts");
-        let (_, bound) = engine.listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a free port");
+        let (_, bound) = engine.listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), None).expect("a free port");
         engine.set_authorities(vec![Authority { host: "127.0.0.1".to_owned(), port: bound.port() }]);
         Self { engine, port: bound.port(), gate, events: Vec::new(), now_ms: 1000 }
     }
