@@ -29,7 +29,13 @@ pub const FIRST_LISTENER: usize = 1 << 62;
 const ACCEPTED_PER_TURN: usize = 64;
 
 impl Listener {
-    pub fn new(plane: &Plane, id: ListenerId, socket: std::net::TcpListener, tls: Option<Arc<Server>>, token: Token) -> io::Result<Self> {
+    pub fn new(
+        plane: &Plane,
+        id: ListenerId,
+        socket: std::net::TcpListener,
+        tls: Option<Arc<Server>>,
+        token: Token,
+    ) -> io::Result<Self> {
         let mut socket = TcpListener::from_std(socket);
         plane.registry.register(&mut socket, token, Interest::READABLE)?;
         let local = socket.local_addr().ok().filter(|local| !local.ip().is_unspecified());
@@ -101,7 +107,9 @@ impl Listener {
         let id = connection.id;
         match &self.tls {
             Some(tls) => begin_accept(plane, key, tls),
-            None => plane.emit(Event::Opened { connection: id, incoming: true, listener: Some(self.id), remote, local, tls: None }),
+            None => {
+                plane.emit(Event::Opened { connection: id, incoming: true, listener: Some(self.id), remote, local, tls: None })
+            }
         }
         match registered {
             Ok(()) => plane.read_later(key),

@@ -45,7 +45,11 @@ const SMALL_REST_BYTES: usize = 1024;
 
 impl ReadBuffer {
     pub fn new() -> Self {
-        Self { bytes: vec![0; PREFIX_BYTES + MAX_READ_BYTES], ciphertext: Vec::new(), records: vec![0; RECORDS_PER_SCAN * RECORD_WORDS] }
+        Self {
+            bytes: vec![0; PREFIX_BYTES + MAX_READ_BYTES],
+            ciphertext: Vec::new(),
+            records: vec![0; RECORDS_PER_SCAN * RECORD_WORDS],
+        }
     }
 }
 

@@ -135,7 +135,9 @@ impl Worker {
             dial::on_event(plane, key);
         }
         // What a peer has said before it was known here to be connected is told once, by this event.
-        let Some(connection) = plane.connections.get_mut(key).filter(|connection| connection.state != State::Connecting) else { return };
+        let Some(connection) = plane.connections.get_mut(key).filter(|connection| connection.state != State::Connecting) else {
+            return;
+        };
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             connection.readable = true;
             connection.read_closed |= event.is_read_closed() || event.is_error();

@@ -1,4 +1,4 @@
-//! Clients: the ClientHello says which name they want, and that which domain is for them.
+//! Clients: the `ClientHello` says which name they want, and that which domain is for them.
 
 use super::domain::{Domain, Server};
 use super::failure::HandshakeFailure;
@@ -12,11 +12,14 @@ use crate::table::Key;
 use rustls::server::{Acceptor, UnbufferedServerConnection};
 use std::sync::Arc;
 
-/// A ClientHello that is not complete.
+/// A `ClientHello` that is not complete.
 pub struct Hello {
     acceptor: Acceptor,
     server: Arc<Server>,
 }
+
+/// What a `ClientHello` comes to: the connection for it, which has heard nothing yet, its domain, and the name that was asked for.
+type Chosen = (Side, Arc<Domain>, Option<String>);
 
 /// Alert `unrecognized_name`, fatal, in a record of its own (RFC 6066 section 3).
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
@@ -44,14 +47,8 @@ pub fn end_of_listener(plane: &mut Plane, listener: ListenerId) {
 }
 
 impl Hello {
-    /// Takes more bytes. When they complete the ClientHello: the connection for it, which has heard nothing yet, its domain, and the
-    /// name that was asked for.
-    pub(super) fn take(
-        &mut self,
-        mut bytes: &[u8],
-        outgoing: &mut Outbox,
-        spare: &mut Spare,
-    ) -> Result<Option<(Side, Arc<Domain>, Option<String>)>, Lost> {
+    /// Takes more bytes; none as long as they do not complete the `ClientHello`.
+    pub(super) fn take(&mut self, mut bytes: &[u8], outgoing: &mut Outbox, spare: &mut Spare) -> Result<Option<Chosen>, Lost> {
         while !bytes.is_empty() {
             self.acceptor.read_tls(&mut bytes).map_err(Lost::Io)?;
             let accepted = match self.acceptor.accept() {

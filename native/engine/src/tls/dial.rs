@@ -23,7 +23,7 @@ pub fn begin(plane: &mut Plane, key: Key, client: &TlsClient) -> Result<(), Erro
     handshake.domain = Some(Arc::clone(&client.domain));
     handshake.name = Some(name);
     let mut tls = Tls::new(Side::Client(Box::new(connection)), handshake);
-    tls.speak(&mut plane.spare)?;
+    tls.speak(&mut plane.spare);
     plane.handshaking.push(key);
     if let Some(connection) = plane.connections.get_mut(key) {
         connection.state = State::Handshake;

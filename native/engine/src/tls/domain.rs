@@ -10,7 +10,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, TrustAnchor};
 use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{CipherSuite, ClientConfig, ServerConfig, SignatureAlgorithm, SignatureScheme, SupportedProtocolVersion};
+use rustls::{
+    CipherSuite, ClientConfig, ServerConfig, SignatureAlgorithm, SignatureScheme, SupportedCipherSuite, SupportedProtocolVersion,
+};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -91,7 +93,7 @@ impl Domain {
     /// When the PEM texts cannot be read, or do not fit together.
     pub(crate) fn new(spec: &DomainSpec, tickets: &Tickets) -> Result<Arc<Self>, DomainError> {
         let versions = versions(spec.min_version, spec.max_version)?;
-        let provider = Arc::new(suite::select(provider::all(), spec.ciphers.as_deref(), spec.curves.as_deref())?);
+        let provider = Arc::new(suite::select(&provider::all(), spec.ciphers.as_deref(), spec.curves.as_deref())?);
         let identities = Arc::new(Identities::new(spec, &provider)?);
         let anchors = match &spec.ca {
             Some(pem) => anchors_of(pem)?,
@@ -99,8 +101,7 @@ impl Domain {
         };
         let crls = crls_of(spec.crl.as_deref().unwrap_or_default())?;
         let trust = Arc::new(Trust { anchors, crls, algorithms: provider.signature_verification_algorithms });
-        let verifier =
-            Arc::new(Verifier { trust: Arc::clone(&trust), strict: spec.verify_cert, required: spec.require_cert });
+        let verifier = Arc::new(Verifier { trust: Arc::clone(&trust), strict: spec.verify_cert, required: spec.require_cert });
         let text = |error: rustls::Error| error.to_string();
         let mut client = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&versions)
@@ -174,8 +175,11 @@ impl Server {
 #[derive(Default)]
 pub struct Tickets {
     hasher: RandomState,
-    known: Mutex<AHashMap<String, (u64, Arc<dyn ProducesTickets>)>>,
+    known: Mutex<AHashMap<String, Keys>>,
 }
+
+/// What a domain trusted when its keys were made (a hash), and the keys.
+type Keys = (u64, Arc<dyn ProducesTickets>);
 
 impl Tickets {
     fn of(&self, spec: &DomainSpec, trust: &Trust) -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
@@ -198,7 +202,8 @@ impl Tickets {
 struct Identities {
     /// ECDSA first: it costs a tenth.
     keys: Vec<Arc<CertifiedKey>>,
-    tls13: bool,
+    /// Suites that the domain has, of the versions that it has.
+    suites: Vec<CipherSuite>,
 }
 
 impl Identities {
@@ -209,7 +214,12 @@ impl Identities {
             .map(|identity| certified_key(identity, provider).map(Arc::new))
             .collect::<Result<Vec<_>, _>>()?;
         keys.sort_by_key(|key| key.key.algorithm() == SignatureAlgorithm::RSA);
-        Ok(Self { keys, tls13: spec.max_version == Version::Tls13 })
+        let of_versions = |suite: &CipherSuite| {
+            let version = if of_tls13(*suite) { Version::Tls13 } else { Version::Tls12 };
+            (spec.min_version..=spec.max_version).contains(&version)
+        };
+        let suites = provider.cipher_suites.iter().map(SupportedCipherSuite::suite).filter(of_versions).collect();
+        Ok(Self { keys, suites })
     }
 
     fn choose(&self, schemes: &[SignatureScheme], usable: impl Fn(SignatureAlgorithm) -> bool) -> Option<Arc<CertifiedKey>> {
@@ -221,9 +231,9 @@ impl Identities {
 impl ResolvesServerCert for Identities {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         // Suites of TLS 1.2 are for one kind of key each, those of 1.3 for any.
-        let suites = hello.cipher_suites();
-        let any = self.tls13 && suites.iter().any(|suite| of_tls13(*suite));
-        self.choose(hello.signature_schemes(), |algorithm| any || suites.iter().any(|suite| key_of(*suite) == Some(algorithm)))
+        let shared = || hello.cipher_suites().iter().filter(|suite| self.suites.contains(suite));
+        let usable = |algorithm| shared().any(|suite| of_tls13(*suite) || key_of(*suite) == Some(algorithm));
+        self.choose(hello.signature_schemes(), usable)
     }
 }
 
@@ -262,8 +272,7 @@ fn certified_key(identity: &Identity, provider: &CryptoProvider) -> Result<Certi
     if chain.is_empty() {
         return Err("certificate: no certificate in it".to_owned());
     }
-    let key = PrivateKeyDer::from_pem_slice(identity.private_key.as_bytes())
-        .map_err(|error| format!("private key: {error}"))?;
+    let key = PrivateKeyDer::from_pem_slice(identity.private_key.as_bytes()).map_err(|error| format!("private key: {error}"))?;
     let certified = CertifiedKey::from_der(chain, key, provider);
     certified.map_err(|error| format!("certificate and private key: {error}"))
 }

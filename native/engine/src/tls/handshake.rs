@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// A handshake that is not done.
 pub struct Handshake {
     deadline_ms: u64,
-    /// From the ClientHello on.
+    /// From the `ClientHello` on.
     pub domain: Option<Arc<Domain>>,
     /// SNI of a client that has sent one.
     pub server_name: Option<String>,

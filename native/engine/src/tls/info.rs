@@ -14,12 +14,7 @@ use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 ///
 /// # Errors
 /// When the certificate of a resumed session does not verify (any more) in a domain that refuses such.
-pub fn describe(
-    connection: &CommonState,
-    domain: &Domain,
-    server_name: Option<&str>,
-    role: Role<'_>,
-) -> Result<TlsInfo, Error> {
+pub fn describe(connection: &CommonState, domain: &Domain, server_name: Option<&str>, role: Role<'_>) -> Result<TlsInfo, Error> {
     let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
     let chain = connection.peer_certificates().unwrap_or_default();
     let mut peer = None;

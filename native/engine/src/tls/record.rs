@@ -7,11 +7,10 @@ use crate::contract::TlsInfo;
 use crate::outbox::{Outbox, Spare};
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
-use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
+use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus};
 use rustls::{CommonState, Error};
 use std::io::{self, ErrorKind, Read, Write};
 use std::mem;
-use std::ops::Deref;
 use std::sync::Arc;
 
 /// TLS of one connection.
@@ -23,7 +22,7 @@ pub struct Tls {
     outgoing: Outbox,
     /// Bytes at the front of the connection's outbox that are in `outgoing`: they count as waiting until it is empty.
     sealed: usize,
-    /// The peer has said that it ends (close_notify): nothing more is read.
+    /// The peer has said that it ends (`close_notify`): nothing more is read.
     ended: bool,
     /// So have we.
     pub notified: bool,
@@ -35,7 +34,7 @@ pub struct Tls {
 
 /// What rustls has of it.
 pub enum Side {
-    /// A client of which the ClientHello is not complete: it decides about the domain.
+    /// A client of which the `ClientHello` is not complete: it decides about the domain.
     Hello(Box<Hello>),
     Server(Box<UnbufferedServerConnection>),
     Client(Box<UnbufferedClientConnection>),
@@ -170,21 +169,22 @@ impl Tls {
         Ok((opened.done, opened.count))
     }
 
-    /// Collects what rustls has to say without having heard anything: a ClientHello.
-    pub fn speak(&mut self, spare: &mut Spare) -> Result<(), Error> {
-        match self.open(&mut [], 0, &mut [], spare) {
-            Err(Lost::Tls(error)) => Err(error),
-            _ => Ok(()),
+    /// Collects what rustls has to say of itself: a `ClientHello`, or the alert for an error.
+    pub fn speak(&mut self, spare: &mut Spare) {
+        match &mut self.side {
+            Side::Hello(_) => {}
+            Side::Server(connection) => speak(&mut **connection, &mut self.outgoing, spare),
+            Side::Client(connection) => speak(&mut **connection, &mut self.outgoing, spare),
         }
     }
 
     /// What is to be said of a failure: rustls has an alert for it. As far as the kernel takes it at once.
     pub fn say_last(&mut self, stream: &mut impl Write, spare: &mut Spare) {
-        let _ = self.speak(spare);
+        self.speak(spare);
         let _ = stream.write(self.outgoing.waiting());
     }
 
-    /// Writes what waits: ciphertext of before, then the outbox, in batches. `last`: then a close_notify, once. Returns bytes of the
+    /// Writes what waits: ciphertext of before, then the outbox, in batches. `last`: then a `close_notify`, once. Returns bytes of the
     /// outbox that the kernel has, and whether it takes more.
     pub fn write(
         &mut self,
@@ -199,11 +199,9 @@ impl Tls {
             if let Some(outcome) = drain(stream, &mut self.outgoing, spare) {
                 return (wrote, outcome);
             }
-            if let Some(outbox) = outbox.as_deref_mut() {
-                if self.sealed > 0 {
-                    wrote += self.sealed;
-                    outbox.written(mem::take(&mut self.sealed), spare);
-                }
+            if let Some(outbox) = outbox.as_deref_mut().filter(|_| self.sealed > 0) {
+                wrote += self.sealed;
+                outbox.written(mem::take(&mut self.sealed), spare);
             }
             let waiting = outbox.as_deref().map(Outbox::waiting).unwrap_or_default();
             let batch = &waiting[..waiting.len().min(BATCH_BYTES)];
@@ -233,20 +231,26 @@ impl Tls {
         }
         match &mut self.side {
             Side::Hello(_) => Ok(0),
-            Side::Server(connection) => seal(&mut **connection, plain, ends, &mut sealing.bytes),
-            Side::Client(connection) => seal(&mut **connection, plain, ends, &mut sealing.bytes),
+            Side::Server(connection) => seal(&mut **connection, &mut self.incoming, plain, ends, &mut sealing.bytes),
+            Side::Client(connection) => seal(&mut **connection, &mut self.incoming, plain, ends, &mut sealing.bytes),
         }
     }
 }
 
 /// Both kinds of connections of rustls, which have the same methods and no trait for them.
-trait Records: Deref<Target: Deref<Target = CommonState>> {
+trait Records {
     type Data;
+    fn wants_write(&self) -> bool;
     fn process<'c, 'i>(&'c mut self, bytes: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
 }
 
 impl Records for UnbufferedServerConnection {
     type Data = ServerConnectionData;
+
+    fn wants_write(&self) -> bool {
+        CommonState::wants_write(self)
+    }
+
     fn process<'c, 'i>(&'c mut self, bytes: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(bytes)
     }
@@ -254,6 +258,11 @@ impl Records for UnbufferedServerConnection {
 
 impl Records for UnbufferedClientConnection {
     type Data = ClientConnectionData;
+
+    fn wants_write(&self) -> bool {
+        CommonState::wants_write(self)
+    }
+
     fn process<'c, 'i>(&'c mut self, bytes: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(bytes)
     }
@@ -287,13 +296,10 @@ fn open<C: Records>(
                     opened.count += record.payload.len();
                 }
             }
-            Ok(ConnectionState::EncodeTlsData(mut data)) => {
+            Ok(ConnectionState::EncodeTlsData(data)) => {
                 let out = outgoing.buffer(spare);
                 let from = out.len();
-                if let Err(EncodeError::InsufficientSize(size)) = data.encode(&mut []) {
-                    out.resize(from + size.required_size, 0);
-                    let _ = data.encode(&mut out[from..]);
-                }
+                encode(data, out, from);
             }
             Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
             Ok(ConnectionState::PeerClosed) => opened.ended = true,
@@ -311,41 +317,70 @@ fn open<C: Records>(
     }
 }
 
-fn seal<C: Records>(connection: &mut C, plain: &[u8], ends: bool, out: &mut Vec<u8>) -> Result<usize, EncryptError> {
+/// Takes what rustls has ready to be sent, and no further step: nothing is to be read any more, or not yet.
+fn speak<C: Records>(connection: &mut C, outgoing: &mut Outbox, spare: &mut Spare) {
+    while connection.wants_write() {
+        let Ok(ConnectionState::EncodeTlsData(data)) = connection.process(&mut []).state else { return };
+        let out = outgoing.buffer(spare);
+        let from = out.len();
+        encode(data, out, from);
+    }
+}
+
+/// Puts a record that rustls has made behind the first `at` bytes; returns its length.
+fn encode<D>(mut data: EncodeTlsData<'_, D>, out: &mut Vec<u8>, at: usize) -> usize {
+    match data.encode(&mut out[at..]) {
+        Ok(count) => count,
+        Err(EncodeError::InsufficientSize(size)) => {
+            out.resize(at + size.required_size, 0);
+            data.encode(&mut out[at..]).unwrap_or(0)
+        }
+        Err(EncodeError::AlreadyEncoded) => 0,
+    }
+}
+
+/// `incoming`: what is there of an incomplete message. rustls knows offsets into it, and must see it in each call.
+fn seal<C: Records>(
+    connection: &mut C,
+    incoming: &mut Vec<u8>,
+    plain: &[u8],
+    ends: bool,
+    out: &mut Vec<u8>,
+) -> Result<usize, EncryptError> {
     let mut at = 0;
     loop {
-        match connection.process(&mut []).state {
+        let UnbufferedStatus { discard, state } = connection.process(incoming);
+        let mut written = false;
+        match state {
             Ok(ConnectionState::WriteTraffic(mut traffic)) => {
                 let needed = match traffic.encrypt(plain, &mut out[at..]) {
                     Ok(count) => {
                         at += count;
                         if ends {
-                            match traffic.queue_close_notify(&mut out[at..]) {
-                                Ok(count) => at += count,
-                                // It is queued, and comes out of the next state.
-                                Err(EncryptError::InsufficientSize(_)) => {}
-                                Err(error) => return Err(error),
-                            }
+                            // There is room for it: batches have some to spare.
+                            at += traffic.queue_close_notify(&mut out[at..])?;
                         }
-                        return Ok(at);
+                        written = true;
+                        0
                     }
                     Err(EncryptError::InsufficientSize(size)) => size.required_size,
                     Err(error) => return Err(error),
                 };
-                out.resize(at + needed, 0);
-            }
-            Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                if let Err(EncodeError::InsufficientSize(size)) = data.encode(&mut []) {
-                    if out.len() < at + size.required_size {
-                        out.resize(at + size.required_size, 0);
-                    }
-                    at += data.encode(&mut out[at..]).unwrap_or(0);
+                if needed > 0 {
+                    out.resize(at + needed + BATCH_OVERHEAD, 0);
                 }
             }
+            Ok(ConnectionState::EncodeTlsData(data)) => at += encode(data, out, at),
             Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
             Ok(ConnectionState::PeerClosed) => {}
             // Nothing can be sent any more.
             _ => return Err(EncryptError::EncryptExhausted),
+        }
+        if discard > 0 {
+            incoming.drain(..discard);
+        }
+        if written {
+            return Ok(at);
         }
     }
 }

@@ -21,7 +21,7 @@ const GROUPS: [(NamedGroup, &str); 3] =
 
 /// What a domain takes of a provider; the error names what is not there.
 pub fn select(
-    provider: CryptoProvider,
+    provider: &CryptoProvider,
     ciphers: Option<&[String]>,
     curves: Option<&[String]>,
 ) -> Result<CryptoProvider, String> {
@@ -33,9 +33,9 @@ pub fn select(
         Some(names) => names.iter().map(String::as_str).collect(),
         None => GROUPS.map(|(_, name)| name).to_vec(),
     };
-    let cipher_suites = names.into_iter().map(|name| suite(&provider, name)).collect::<Result<_, _>>()?;
-    let kx_groups = curve_names.into_iter().map(|name| group(&provider, name)).collect::<Result<_, _>>()?;
-    Ok(CryptoProvider { cipher_suites, kx_groups, ..provider })
+    let cipher_suites = names.into_iter().map(|name| suite(provider, name)).collect::<Result<_, _>>()?;
+    let kx_groups = curve_names.into_iter().map(|name| group(provider, name)).collect::<Result<_, _>>()?;
+    Ok(CryptoProvider { cipher_suites, kx_groups, ..provider.clone() })
 }
 
 /// Name of the suite that a connection has.

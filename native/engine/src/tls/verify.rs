@@ -51,9 +51,7 @@ impl Trust {
             Role::Server(_) => KeyUsage::server_auth(),
         };
         let (algorithms, anchors) = (self.algorithms.all, &self.anchors);
-        certificate
-            .verify_for_usage(algorithms, anchors, intermediates, now, usage, revocation, None)
-            .map_err(refused)?;
+        certificate.verify_for_usage(algorithms, anchors, intermediates, now, usage, revocation, None).map_err(refused)?;
         match role {
             Role::Client => Ok(()),
             Role::Server(name) => certificate.verify_is_valid_for_subject_name(name).map_err(refused),
