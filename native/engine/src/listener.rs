@@ -105,11 +105,10 @@ impl Listener {
         connection.link = Link::Tcp(stream);
         connection.readable = true;
         let id = connection.id;
-        match &self.tls {
-            Some(tls) => begin_accept(plane, key, tls),
-            None => {
-                plane.emit(Event::Opened { connection: id, incoming: true, listener: Some(self.id), remote, local, tls: None })
-            }
+        if let Some(tls) = &self.tls {
+            begin_accept(plane, key, tls);
+        } else {
+            plane.emit(Event::Opened { connection: id, incoming: true, listener: Some(self.id), remote, local, tls: None });
         }
         match registered {
             Ok(()) => plane.read_later(key),
