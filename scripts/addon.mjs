@@ -77,6 +77,7 @@ function format(definitions) {
 
 function indent(members) {
   return members
+    .replaceAll(' | undefined | null', '')
     .split('\n')
     .map((line) => `  ${line.startsWith(' *') ? line.trimEnd() : line.trim()}\n`)
     .join('');

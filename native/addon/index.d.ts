@@ -82,7 +82,7 @@ export declare class EngineHandle {
   /** Starts the threads. `wake` is called when events wait: `takeEvents` has them. */
   constructor(settings: EngineSettings, wake: () => void)
   /** Binds a listener, plain or with TLS; throws with the code of the system. */
-  listen(address: string, port: number, tls?: ServerHandle | undefined | null): BoundSocket
+  listen(address: string, port: number, tls?: ServerHandle): BoundSocket
   /** Replaces the domains of a TLS listener. */
   updateTls(listener: number, tls: ServerHandle): void
   /** Stops accepting. */
@@ -100,7 +100,7 @@ export declare class EngineHandle {
   /** Answers a request; headers are names and values in turn. */
   answer(request: number, status: number, comment: string, headers: Array<string>): void
   /** Decides a hop: dial, or share a connection. With `domain`: by TLS, and the certificate is for `server_name`. */
-  connectHop(hop: number, settings: HopSettings, domain?: DomainHandle | undefined | null): void
+  connectHop(hop: number, settings: HopSettings, domain?: DomainHandle): void
   /** Decides a hop: refused. */
   refuseHop(hop: number, status: number): void
   /** Says that a connection stands for a relay. */
@@ -126,7 +126,7 @@ export declare class EngineHandle {
   /** Makes a domain; throws with what is wrong with the texts. */
   tlsDomain(settings: DomainSettings): DomainHandle
   /** Puts domains together by SNI: patterns, and the domain of each. */
-  tlsServer(patterns: Array<string>, domains: Array<DomainHandle>, fallback?: DomainHandle | undefined | null): ServerHandle
+  tlsServer(patterns: Array<string>, domains: Array<DomainHandle>, fallback?: DomainHandle): ServerHandle
 }
 
 /** What a framer is made with; numbers as in `FramerOptions` of `src/frame/framer.ts`. Limits: 0 is no limit. */
@@ -185,12 +185,14 @@ export interface DomainSettings {
 
 /** A TLS domain that is ready for handshakes, of one engine. */
 export declare class DomainHandle {
-  
+  /** Its name. */
+  get name(): string
 }
 
 /** What a TLS listener serves. */
 export declare class ServerHandle {
-  
+  /** Patterns of SNI that have a domain of their own. */
+  get patterns(): number
 }
 
 /** Version of the binding and of the frame record, to be compared with that of `src/addon/contract.ts`. */

@@ -38,12 +38,13 @@ export interface HandleLimits {
 
 /** A TLS domain that is ready for handshakes, of one engine. */
 export interface DomainHandle {
-  readonly domain?: never;
+  readonly name: string;
 }
 
 /** What a TLS listener serves. */
 export interface ServerHandle {
-  readonly server?: never;
+  /** How many names have a domain of their own. */
+  readonly patterns: number;
 }
 
 /** A TLS domain, as in `TlsDomain`. */

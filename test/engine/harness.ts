@@ -252,6 +252,14 @@ export class Bench {
     await within('all answers', wait());
   }
 
+  /** Nothing waits to be written. The last write may have reached its reader before the engine hears of its end. */
+  async emptied(): Promise<void> {
+    const wait = async (): Promise<void> => {
+      while (this.engine.stats().queuedBytes > 0) await new Promise((resolve) => setImmediate(resolve));
+    };
+    await within('empty outboxes', wait());
+  }
+
   async stop(): Promise<void> {
     for (const peer of this.#peers) peer.destroy();
     for (const server of this.#servers) server.close();

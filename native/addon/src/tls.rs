@@ -37,10 +37,28 @@ pub struct DomainHandle {
     pub(crate) domain: Arc<Domain>,
 }
 
+#[napi]
+impl DomainHandle {
+    /// Its name.
+    #[napi(getter)]
+    pub fn name(&self) -> String {
+        self.domain.name().to_owned()
+    }
+}
+
 /// What a TLS listener serves.
 #[napi]
 pub struct ServerHandle {
     pub(crate) server: Server,
+}
+
+#[napi]
+impl ServerHandle {
+    /// Patterns of SNI that have a domain of their own.
+    #[napi(getter)]
+    pub fn patterns(&self) -> u32 {
+        u32::try_from(self.server.patterns()).unwrap_or(u32::MAX)
+    }
 }
 
 #[napi]

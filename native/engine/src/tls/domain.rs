@@ -87,6 +87,12 @@ impl fmt::Debug for Domain {
 }
 
 impl Domain {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Makes a domain. `tickets`: those of the engine.
     ///
     /// # Errors
@@ -158,6 +164,12 @@ impl Server {
             };
         }
         server
+    }
+
+    /// Patterns that have a domain of their own.
+    #[must_use]
+    pub fn patterns(&self) -> usize {
+        self.exact.len() + self.wildcards.len()
     }
 
     /// The domain for a client that has asked for that name.
