@@ -117,7 +117,7 @@ pub fn on_readable(plane: &mut Plane, key: Key, buffer: &mut ReadBuffer) -> bool
         return more;
     }
     let Some(connection) = plane.connections.get_mut(key) else { return false };
-    if connection.tls.as_ref().is_some_and(|tls| !tls.is_flushed()) && !connection.dirty {
+    if connection.tls.as_ref().is_some_and(|tls| tls.is_urgent()) && !connection.dirty {
         connection.dirty = true;
         plane.dirty.push(key);
     }

@@ -67,12 +67,13 @@ pub fn flush(plane: &mut Plane, key: Key) {
     }
     let flushed = connection.outbox.is_empty() && connection.tls.as_ref().is_none_or(|tls| tls.is_flushed());
     if flushed && settled && !connection.shut {
-        connection.shut = true;
-        let _ = stream.shutdown(Shutdown::Write);
+        // Both sides have said all: nothing is left to wait for.
         if connection.ended {
             destroy(plane, key);
             return;
         }
+        connection.shut = true;
+        let _ = stream.shutdown(Shutdown::Write);
     }
     let told_full = connection.told_full;
     if wrote > 0 {

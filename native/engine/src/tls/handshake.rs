@@ -68,7 +68,12 @@ pub fn finish_if_done(plane: &mut Plane, key: Key) -> bool {
             return false;
         }
     };
+    let version = common.protocol_version();
     tls.handshake = None;
+    if connection.incoming {
+        tls.accepted(version);
+    }
+    let urgent = tls.is_urgent();
     tls.info = Some(Arc::clone(&info));
     connection.state = State::Open;
     // It begins now, for its probation too.
@@ -82,7 +87,9 @@ pub fn finish_if_done(plane: &mut Plane, key: Key) -> bool {
         dial::finished(plane, key);
     }
     plane.emit(Event::Opened { connection: id, incoming, listener, remote, local, tls: Some(info) });
-    plane.touch(key);
+    if urgent || !incoming {
+        plane.touch(key);
+    }
     true
 }
 

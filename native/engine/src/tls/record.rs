@@ -8,7 +8,7 @@ use crate::outbox::{Outbox, Spare};
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus};
-use rustls::{CommonState, Error};
+use rustls::{CommonState, Error, ProtocolVersion};
 use std::io::{self, ErrorKind, Read, Write};
 use std::mem;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub struct Tls {
     incoming: Vec<u8>,
     /// Ciphertext that the kernel has not taken yet.
     outgoing: Outbox,
+    /// What waits there is a session ticket, which goes with the first thing that is said.
+    ticket: bool,
     /// Bytes at the front of the connection's outbox that are in `outgoing`: they count as waiting until it is empty.
     sealed: usize,
     /// The peer has said that it ends (`close_notify`): nothing more is read.
@@ -72,6 +74,8 @@ pub const MAX_RECORD: usize = 16_384 + 2048 + 5;
 const BATCH_BYTES: usize = 4 * 16_384;
 /// What a batch grows by: headers, explicit nonces, tags, and an alert or key update before it.
 const BATCH_OVERHEAD: usize = 4096;
+/// What waits of the handshake goes out with a batch up to this size.
+const MERGED_BYTES: usize = 2048;
 /// An incomplete record of a quiet connection holds no more memory than it needs above this.
 const SMALL_BYTES: usize = 1024;
 
@@ -81,6 +85,7 @@ impl Tls {
             side,
             incoming: Vec::new(),
             outgoing: Outbox::default(),
+            ticket: false,
             sealed: 0,
             ended: false,
             notified: false,
@@ -92,6 +97,17 @@ impl Tls {
     /// True when no ciphertext waits.
     pub fn is_flushed(&self) -> bool {
         self.outgoing.is_empty()
+    }
+
+    /// True when something waits that must go out even when nothing else does.
+    pub fn is_urgent(&self) -> bool {
+        !self.outgoing.is_empty() && !self.ticket
+    }
+
+    /// The handshake of a client is done: what rustls has said last is a ticket, unless this is TLS 1.2, where it is the end of the
+    /// handshake as well.
+    pub fn accepted(&mut self, version: Option<ProtocolVersion>) {
+        self.ticket = version == Some(ProtocolVersion::TLSv1_3);
     }
 
     /// The domain that it is of, once that is known.
@@ -195,8 +211,11 @@ impl Tls {
         spare: &mut Spare,
     ) -> (usize, io::Result<bool>) {
         let mut wrote = 0;
+        self.ticket = false;
         loop {
-            if let Some(outcome) = drain(stream, &mut self.outgoing, spare) {
+            // A few bytes that are new go in front of those that follow: one write for both.
+            let merged = self.sealed == 0 && self.outgoing.len() <= MERGED_BYTES;
+            if !merged && let Some(outcome) = drain(stream, &mut self.outgoing, spare) {
                 return (wrote, outcome);
             }
             if let Some(outbox) = outbox.as_deref_mut().filter(|_| self.sealed > 0) {
@@ -207,9 +226,10 @@ impl Tls {
             let batch = &waiting[..waiting.len().min(BATCH_BYTES)];
             let ends = last && batch.len() == waiting.len() && !self.notified;
             if batch.is_empty() && !ends {
-                return (wrote, Ok(true));
+                let outcome = drain(stream, &mut self.outgoing, spare);
+                return (wrote, outcome.unwrap_or(Ok(true)));
             }
-            let count = match self.seal(batch, ends, sealing) {
+            let count = match self.seal(batch, ends, sealing, spare) {
                 Ok(count) => count,
                 Err(error) => return (wrote, Err(io::Error::other(error.to_string()))),
             };
@@ -225,14 +245,21 @@ impl Tls {
         }
     }
 
-    fn seal(&mut self, plain: &[u8], ends: bool, sealing: &mut Sealing) -> Result<usize, EncryptError> {
+    /// What waits already, and `plain` as records behind it; returns the length of both.
+    fn seal(&mut self, plain: &[u8], ends: bool, sealing: &mut Sealing, spare: &mut Spare) -> Result<usize, EncryptError> {
         if sealing.bytes.is_empty() {
             sealing.bytes = vec![0; BATCH_BYTES + BATCH_OVERHEAD];
         }
+        let out = &mut sealing.bytes;
+        let before = self.outgoing.len();
+        if before > 0 {
+            out[..before].copy_from_slice(self.outgoing.waiting());
+            self.outgoing.written(before, spare);
+        }
         match &mut self.side {
-            Side::Hello(_) => Ok(0),
-            Side::Server(connection) => seal(&mut **connection, &mut self.incoming, plain, ends, &mut sealing.bytes),
-            Side::Client(connection) => seal(&mut **connection, &mut self.incoming, plain, ends, &mut sealing.bytes),
+            Side::Hello(_) => Ok(before),
+            Side::Server(connection) => seal(&mut **connection, &mut self.incoming, plain, ends, out, before),
+            Side::Client(connection) => seal(&mut **connection, &mut self.incoming, plain, ends, out, before),
         }
     }
 }
@@ -339,15 +366,15 @@ fn encode<D>(mut data: EncodeTlsData<'_, D>, out: &mut Vec<u8>, at: usize) -> us
     }
 }
 
-/// `incoming`: what is there of an incomplete message. rustls knows offsets into it, and must see it in each call.
+/// Appends records to the first `at` bytes; returns the length of all. `incoming`: what is there of an incomplete message. rustls knows offsets into it, and must see it in each call.
 fn seal<C: Records>(
     connection: &mut C,
     incoming: &mut Vec<u8>,
     plain: &[u8],
     ends: bool,
     out: &mut Vec<u8>,
+    mut at: usize,
 ) -> Result<usize, EncryptError> {
-    let mut at = 0;
     loop {
         let UnbufferedStatus { discard, state } = connection.process(incoming);
         let mut written = false;
