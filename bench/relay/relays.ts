@@ -80,7 +80,7 @@ function configuration(port: number, users: string, tls: CertificateFiles | unde
   return `
 workers: 1
 listeners: ['${tls ? 'msrps' : 'msrp'}:127.0.0.1:${port}']
-msrp: {send_timeout: 30000, max_msg_chunks: 0}
+msrp: {send_timeout: 30000, max_msg_chunks: 0, tls_handshake_timeout: 10000}
 relay:
   allow_plain_auth: true
   allow_ip_use_path: true
