@@ -124,8 +124,8 @@ impl Domain {
                 .map_err(text)?
                 .with_client_cert_verifier(verifier)
                 .with_cert_resolver(identities);
-            // The order is the operator's, where there is one.
-            server.ignore_client_order = spec.ciphers.is_some();
+            // The order of suites is ours, as it is in the other engine.
+            server.ignore_client_order = true;
             server.session_storage = Arc::new(NoServerSessionStorage {});
             server.ticketer = tickets.of(spec, &trust).map_err(text)?;
             server.send_tls13_tickets = TICKETS_PER_HANDSHAKE;
