@@ -101,14 +101,14 @@ export class TlsBench extends Bench {
     }
   }
 
-  /** The next connection that has opened or failed. */
+  /** The next connection that has opened, or whose handshake has failed. */
   async outcome(way: 'in' | 'out'): Promise<OpenedEvent | ClosedEvent> {
     let at = -1;
     await until(`a connection ${way}`, () => {
       at = this.events.findIndex(
         (event) =>
           (event.type === 'opened' && event.direction === way && event.tls !== undefined) ||
-          (event.type === 'closed' && event.direction === way),
+          (event.type === 'closed' && event.direction === way && event.handshake !== undefined),
       );
       return at >= 0;
     });

@@ -2,10 +2,10 @@ import { connect as connectTcp } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
-import type { CloseReason, ConnectSpec, HandshakeFailure, TlsInfo } from '../engine.ts';
+import type { CloseReason, ConnectSpec, HandshakeFailure, SocketAddress, TlsClientSpec, TlsInfo } from '../engine.ts';
 import { certificateFailure, handshakeCloseReason, handshakeFailure } from './handshake-failure.ts';
 import { tlsInfo } from './tls.ts';
-import type { TlsContexts } from './tls.ts';
+import type { KnownSession, TlsContexts } from './tls.ts';
 
 /** What a dial comes to. */
 export interface DialOwner {
@@ -72,12 +72,13 @@ export class Dial {
       ...(localAddress === undefined ? {} : { localAddress }),
     };
     this.#deadlineMs = this.#owner.nowMs() + timeoutMs;
+    const known = tls === undefined ? undefined : this.#owner.contexts.takeSession(tls, address, port);
     let socket: Socket;
     try {
       socket =
         tls === undefined
           ? connectTcp(where)
-          : connectTls({ ...where, ...this.#owner.contexts.client(tls, address, port) });
+          : connectTls({ ...where, ...this.#owner.contexts.client(tls, known?.session) });
     } catch (error) {
       // Arguments that the platform refuses at once, a local address for one; a domain whose certificate cannot be used.
       this.#failed(error instanceof Error ? error.message : String(error), 'connect_failed');
@@ -90,19 +91,45 @@ export class Dial {
       const handshakeMs = this.#owner.handshakeTimeoutMs();
       if (tls !== undefined && handshakeMs !== 0) this.#handshakeDeadlineMs = this.#owner.nowMs() + handshakeMs;
     });
-    if (tls !== undefined)
-      socket.on('session', (session: Buffer) => this.#owner.contexts.remember(tls, address, port, session));
+    if (tls !== undefined) this.#rememberSessions(tls, candidate, socket as TLSSocket, known);
     socket.once(tls === undefined ? 'connect' : 'secureConnect', () => {
       this.#deadlineMs = this.#handshakeDeadlineMs = Infinity;
       this.#socket = undefined;
       socket.removeAllListeners('error');
-      this.#owner.onDialled(socket, tls === undefined ? undefined : tlsInfo(tls.domain, socket as TLSSocket));
+      this.#owner.onDialled(socket, tls === undefined ? undefined : infoOf(tls, socket as TLSSocket, known));
     });
     socket.once('error', (error: Error) => {
       if (this.#socket !== socket) return;
       const { code = error.message } = error as { code?: string };
       if (tls === undefined || !connected) this.#failed(code, 'connect_failed');
       else this.#handshakeFailed(failureOf(code, socket as TLSSocket), code);
+    });
+  }
+
+  /**
+   * Sessions of TLS 1.2 come before the certificate has been judged: none is kept of a handshake that fails, since one that is taken
+   * up again is not judged any more.
+   */
+  #rememberSessions(
+    tls: TlsClientSpec,
+    { address, port }: SocketAddress,
+    socket: TLSSocket,
+    known: KnownSession | undefined,
+  ): void {
+    let latest: Buffer | undefined;
+    let peer: TlsInfo['peer'];
+    let done = false;
+    const keep = (): void => {
+      if (done && latest !== undefined) this.#owner.contexts.remember(tls, address, port, { session: latest, peer });
+    };
+    socket.on('session', (session: Buffer) => {
+      latest = session;
+      keep();
+    });
+    socket.once('secureConnect', () => {
+      done = true;
+      peer = infoOf(tls, socket, known).peer;
+      keep();
     });
   }
 
@@ -119,6 +146,12 @@ export class Dial {
     this.abort();
     this.#try();
   }
+}
+
+/** A session that is taken up again shows no certificate: it is that of the handshake that made it. */
+function infoOf(tls: TlsClientSpec, socket: TLSSocket, known: KnownSession | undefined): TlsInfo {
+  const info = tlsInfo(tls.domain, socket);
+  return info.resumed && info.peer === undefined && known?.peer !== undefined ? { ...info, peer: known.peer } : info;
 }
 
 /** Node judges the certificate of the server when the handshake is done: then the error is about that. */

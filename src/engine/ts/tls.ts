@@ -6,10 +6,16 @@ import { MsrpError } from '../../errors.ts';
 import { TLS_CIPHERS, TLS_CURVES } from '../engine.ts';
 import type { TlsClientSpec, TlsDomain, TlsInfo, TlsServerSpec } from '../engine.ts';
 
+/** A session with a server, and the certificate that it has shown. */
+export interface KnownSession {
+  readonly session: Buffer;
+  readonly peer: TlsInfo['peer'];
+}
+
 /** What node:tls makes of the domains that are in use: one of each, kept as long as the domain is. */
 export class TlsContexts {
   readonly #servers = new WeakMap<TlsDomain, Server>();
-  readonly #clients = new WeakMap<TlsDomain, { context: SecureContext; sessions: Map<string, Buffer> }>();
+  readonly #clients = new WeakMap<TlsDomain, { context: SecureContext; sessions: Map<string, KnownSession> }>();
   /** One for all domains and for all of their life: a reload takes no session ticket from a client. */
   readonly #ticketKeys: Buffer;
   readonly #made: (server: Server, domain: TlsDomain) => void;
@@ -53,14 +59,9 @@ export class TlsContexts {
   }
 
   /** For dialling one address: SNI, the certificate checked against the name (core C-130, C-131), and the session of last time. */
-  client({ domain, serverName }: TlsClientSpec, address: string, port: number): ConnectionOptions {
-    const { context, sessions } = this.#client(domain);
-    const key = `${serverName} ${address} ${port}`;
-    const session = sessions.get(key);
-    // A ticket of TLS 1.3 is for one use (RFC 8446 appendix C.4).
-    sessions.delete(key);
+  client({ domain, serverName }: TlsClientSpec, session: Buffer | undefined): ConnectionOptions {
     return {
-      secureContext: context,
+      secureContext: this.#client(domain).context,
       rejectUnauthorized: domain.verifyCert,
       checkServerIdentity: (_host, certificate) => checkServerIdentity(serverName, certificate),
       // An address is no SNI (RFC 6066).
@@ -69,7 +70,16 @@ export class TlsContexts {
     };
   }
 
-  remember({ domain, serverName }: TlsClientSpec, address: string, port: number, session: Buffer): void {
+  /** The session to take up again, if there is one. A ticket of TLS 1.3 is for one use (RFC 8446 appendix C.4). */
+  takeSession({ domain, serverName }: TlsClientSpec, address: string, port: number): KnownSession | undefined {
+    const sessions = this.#clients.get(domain)?.sessions;
+    const key = `${serverName} ${address} ${port}`;
+    const known = sessions?.get(key);
+    sessions?.delete(key);
+    return known;
+  }
+
+  remember({ domain, serverName }: TlsClientSpec, address: string, port: number, session: KnownSession): void {
     const { sessions } = this.#client(domain);
     for (const oldest of sessions.keys()) {
       if (sessions.size < MAX_SESSIONS) break;
@@ -78,7 +88,7 @@ export class TlsContexts {
     sessions.set(`${serverName} ${address} ${port}`, session);
   }
 
-  #client(domain: TlsDomain): { context: SecureContext; sessions: Map<string, Buffer> } {
+  #client(domain: TlsDomain): { context: SecureContext; sessions: Map<string, KnownSession> } {
     let known = this.#clients.get(domain);
     if (known === undefined) {
       known = { context: createSecureContext(contextOptions(domain)), sessions: new Map() };
