@@ -186,7 +186,10 @@ export async function filled(path: string): Promise<void> {
 export async function until(what: string, holds: () => boolean): Promise<void> {
   let given = false;
   const wait = async (): Promise<void> => {
-    while (!given && !holds()) await new Promise((resolve) => setTimeout(resolve, 2));
+    for (;;) {
+      if (given || holds()) return;
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
   };
   try {
     await within(what, wait());
