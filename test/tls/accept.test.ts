@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import type { TlsServerSpec } from '../../src/engine/engine.ts';
 import type { Pair } from '../listen/certificates.ts';
 import { TEST_LIMITS } from '../engine/harness.ts';
@@ -23,6 +23,9 @@ import {
   until,
 } from './harness.ts';
 
+/** Files of sessions: one for each. */
+let sessions = 0;
+
 type Own = Pair & { readonly path: string };
 
 it('there are engines with TLS', () => assert.ok(TLS_ENGINES.length >= 2));
@@ -36,7 +39,6 @@ for (const { name, make } of TLS_ENGINES) {
     let revoked: Own;
     let foreign: Own;
     let crl: string;
-    let n = 0;
     before(async () => {
       [ec, rsa] = [await issue({ names: ['relay.example'] }), await issue({ names: ['relay.example'], kind: 'rsa' })];
       good = await issue({ names: ['peer.example', '192.0.2.7'] });
@@ -187,7 +189,7 @@ for (const { name, make } of TLS_ENGINES) {
       withBench({ byName: [], fallback: domain('default', [ec]) }, async (bench) => {
         for (const version of ['-tls1_2', '-tls1_3']) {
           bench.engine.updateTls(bench.listener, { byName: [], fallback: domain('default', [ec]) });
-          const path = join(folder, `session${n++}.pem`);
+          const path = join(folder, `session${++sessions}.pem`);
           const first = new Openssl(
             ...['s_client', '-connect', `127.0.0.1:${bench.tlsPort}`, version],
             ...['-cert', good.path, '-sess_out', path],
@@ -275,8 +277,6 @@ for (const { name, make } of TLS_ENGINES) {
         },
         LIMITS,
       ));
-
-    after(() => assert.ok(n > 0));
   });
 }
 
