@@ -54,8 +54,6 @@ class MeaningChecker {
     this.#relay(record(raw.relay));
     this.#limits(record(raw.msrp), record(raw.limits));
     if (typeof raw.hooks === 'string') this.#file(['hooks'], raw.hooks);
-    if (raw.engine === 'native' && Object.keys(domains).length > 0)
-      this.#wrong(['engine'], 'the native engine has no TLS in this version; use auto or ts, or leave out tls.domains');
   }
 
   #listeners(

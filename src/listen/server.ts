@@ -169,7 +169,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const users = options.users ?? [];
   const choice = chooseEngine(config.engine, options.engineOverride, {
     workers: config.workers === 'auto' ? availableParallelism() : config.workers,
-    tls: config.listeners.some(({ scheme }) => scheme === 'msrps') || Object.keys(config.tlsDomains).length > 0,
   });
   const parts = await readParts(config, users);
   const environment = {

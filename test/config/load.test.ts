@@ -102,7 +102,6 @@ describe('configuration', () => {
     ['listeners: [{uri: "msrp:a.example", tls_domain: default}]', /has no TLS domain/],
     [`${BASE}engin: ts`, /:3:1: engin: unknown key; did you mean engine\?/],
     [`${BASE}engine: fast`, /engine: expected one of auto, native, ts, got "fast"/],
-    [`${BASE}engine: native\ntls: {domains: {default: {}}}`, /engine: the native engine has no TLS in this version/],
     [`${BASE}workers: 0`, /workers: expected 1 or more, got 0/],
     [`${BASE}workers: many`, /workers: expected a number or auto, got "many"/],
     [`${BASE}msrp: {send_timeout: fast}`, /msrp\.send_timeout: expected a whole number \(ms\), got "fast"/],
