@@ -100,6 +100,11 @@ tls: {domains: {default: {certificate: ${certificate}, private_key: ${key}, ca_l
     assert.equal(await handshake(port, { maxVersion: 'TLSv1.2' }), 'TLSv1.2');
     assert.equal(await handshake(port, use(good)), 'TLSv1.2');
     const opened = (): number => fixture.lines.filter(({ msg }) => msg === 'connection opened').length;
+    // Told when the engine has another thread to hear it from.
+    await within(
+      'both of them',
+      until(() => opened() === 2),
+    );
     const before = opened();
     await handshake(port, use(bad));
     await within(
