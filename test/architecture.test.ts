@@ -23,7 +23,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   endpoint: ['syntax', 'frame', 'log', 'errors'],
   config: ['relay', 'tls', 'engine', 'syntax', 'errors'],
   listen: ['config', 'relay', 'tls', 'engine', 'log', 'errors'],
-  cli: ['listen', 'config', 'endpoint', 'measure', 'parse', 'addon', 'syntax', 'log', 'errors'],
+  cli: ['listen', 'config', 'tls', 'endpoint', 'measure', 'parse', 'addon', 'syntax', 'log', 'errors'],
   index: ['listen', 'config', 'relay', 'endpoint', 'parse', 'syntax', 'errors'],
 };
 

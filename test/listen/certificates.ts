@@ -93,6 +93,11 @@ export class TestCa {
         serialNumber: new x509.X509Certificate(certificate).serialNumber,
         revocationDate: new Date(Date.now() - 1000),
       })),
+      // A list of RFC 5280 has a number and says whose it is.
+      extensions: [
+        new x509.Extension('2.5.29.20', false, Uint8Array.of(2, 1, 1).buffer),
+        await x509.AuthorityKeyIdentifierExtension.create(this.#keys.publicKey),
+      ],
       signingAlgorithm: ALGORITHM,
       signingKey: this.#keys.privateKey,
     });

@@ -184,16 +184,13 @@ export async function filled(path: string): Promise<void> {
 
 /** Looks again and again, and gives up in time. */
 export async function until(what: string, holds: () => boolean): Promise<void> {
-  let given = false;
+  const wanted = new AbortController();
   const wait = async (): Promise<void> => {
-    for (;;) {
-      if (given || holds()) return;
-      await new Promise((resolve) => setTimeout(resolve, 2));
-    }
+    while (!wanted.signal.aborted && !holds()) await new Promise((resolve) => setTimeout(resolve, 2));
   };
   try {
     await within(what, wait());
   } finally {
-    given = true;
+    wanted.abort();
   }
 }
