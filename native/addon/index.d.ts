@@ -77,6 +77,22 @@ export interface HopSettings {
   serverName?: string
 }
 
+/** A connection whose bytes JavaScript moves. */
+export interface ExternalSettings {
+  listener: number
+  remoteAddress: string
+  remotePort: number
+  localAddress: string
+  localPort: number
+  chunkOctets: number
+}
+
+/** Whole frames on their way out, and where each of them ends. */
+export interface OutputPiece {
+  bytes: Buffer
+  ends: Array<number>
+}
+
 /** An engine with its threads. */
 export declare class EngineHandle {
   /** Starts the threads. `wake` is called when events wait: `takeEvents` has them. */
@@ -107,6 +123,14 @@ export declare class EngineHandle {
   identify(connection: number, relay: string): void
   /** Closes a connection; a reason that is none of the contract is `command`. */
   closeConnection(connection: number, reason: string): void
+  /** Opens a connection whose bytes the caller moves. */
+  openExternal(settings: ExternalSettings): number
+  /** Hands in bytes that have come in on an external connection, copied. False: no more before the event `room`. */
+  feed(connection: number, bytes: Uint8Array): boolean
+  /** Takes out whole frames for an external connection; what was taken before is sent. */
+  take(connection: number): OutputPiece | null
+  /** An external connection has gone; a reason that is none of the contract is `command`. */
+  endExternal(connection: number, reason: string, detail?: string): void
   /** Moves the clock of an engine that has none of its own. */
   tick(nowMs: number): void
   /** Connections, as a JSON array: one text costs less than its objects, member by member. */

@@ -101,6 +101,19 @@ export interface EngineHandle {
   refuseHop(hop: number, status: number): void;
   identify(connection: number, relay: string): void;
   closeConnection(connection: number, reason: string): void;
+  openExternal(settings: {
+    listener: number;
+    remoteAddress: string;
+    remotePort: number;
+    localAddress: string;
+    localPort: number;
+    chunkOctets: number;
+  }): number;
+  /** Copies. False: no more before the event `room`. */
+  feed(connection: number, bytes: Uint8Array): boolean;
+  /** Null: nothing waits. The memory belongs to whoever has taken it. */
+  take(connection: number): { bytes: Buffer; ends: number[] } | null;
+  endExternal(connection: number, reason: string, detail?: string): void;
   tick(nowMs: number): void;
   /** JSON: an array of {@link ConnectionView}. One text costs less than its objects, member by member. */
   connections(): string;

@@ -44,6 +44,25 @@ export interface Engine {
   identify(connection: ConnectionId, relay: string): void;
   closeConnection(connection: ConnectionId, reason: CloseReason): void;
 
+  /**
+   * Opens a connection whose bytes the control plane moves: a WebSocket. `opened` follows, or `closed` when a limit refuses it;
+   * from then on it is one like any other, but for {@link Engine.feed} and {@link Engine.take}.
+   */
+  openExternal(spec: ExternalSpec): ConnectionId;
+  /**
+   * Hands in bytes that have come in on an external connection; they are free again when it returns. False: no more before a
+   * `room` event. What comes all the same is kept, so whoever cannot stop it must close the connection some time.
+   */
+  feed(connection: ConnectionId, bytes: Uint8Array): boolean;
+  /**
+   * Takes out what goes out on an external connection; undefined when nothing waits, and then an `output` event says when
+   * something does. What was taken before counts as sent from then on: until that it is in the outbox, and its sources are not
+   * read from while that is full.
+   */
+  take(connection: ConnectionId): Output | undefined;
+  /** An external connection has gone, or is of no use any more: it closes with that reason, and nothing is written. */
+  endExternal(connection: ConnectionId, reason: CloseReason, detail?: string): void;
+
   connections(): ConnectionInfo[];
   sessions(): SessionInfo[];
   stats(): EngineStats;
@@ -224,6 +243,22 @@ export interface ConnectSpec {
   readonly relay?: string;
 }
 
+/** A connection whose bytes the control plane moves. */
+export interface ExternalSpec {
+  readonly listener: ListenerId;
+  readonly remote: SocketAddress;
+  readonly local: SocketAddress;
+  readonly tls?: TlsInfo;
+  /** Most octets of a body in one SEND to it, 2048 or more: longer ones are cut (RFC 7977 section 5.1, relay R-086). */
+  readonly chunkOctets: number;
+}
+
+/** Whole frames on their way out: `bytes[0..ends[0])`, `bytes[ends[0]..ends[1])` … up to the last end. Nobody changes them. */
+export interface Output {
+  readonly bytes: Uint8Array;
+  readonly ends: readonly number[];
+}
+
 export interface SocketAddress {
   readonly address: string;
   readonly port: number;
@@ -250,7 +285,15 @@ export interface TlsInfo {
   };
 }
 
-export type EngineEvent = OpenedEvent | ClosedEvent | RequestEvent | HopEvent | SessionClosedEvent | AuthRejectedEvent;
+export type EngineEvent =
+  | OpenedEvent
+  | ClosedEvent
+  | RequestEvent
+  | HopEvent
+  | SessionClosedEvent
+  | AuthRejectedEvent
+  | OutputEvent
+  | RoomEvent;
 
 /** A connection is usable (TLS handshake done). */
 export interface OpenedEvent {
@@ -320,6 +363,18 @@ export interface SessionClosedEvent {
 /** An AUTH with credentials that was forwarded for this connection came back 401 without `stale=true` (relay R-037). */
 interface AuthRejectedEvent {
   readonly type: 'authRejected';
+  readonly connection: ConnectionId;
+}
+
+/** Something can be taken from an external connection; told once until all is taken. */
+export interface OutputEvent {
+  readonly type: 'output';
+  readonly connection: ConnectionId;
+}
+
+/** What is fed to an external connection has room again. */
+export interface RoomEvent {
+  readonly type: 'room';
   readonly connection: ConnectionId;
 }
 

@@ -143,10 +143,13 @@ export class Bench {
   readonly #peers: Peer[] = [];
   readonly #servers: Server[] = [];
 
+  readonly limits: EngineLimits;
+
   constructor(make: EngineFactory, limits: Partial<EngineLimits> = {}) {
     this.#secure = OVER_TLS.has(make);
+    this.limits = { ...TEST_LIMITS, ...limits };
     this.engine = make({
-      limits: { ...TEST_LIMITS, ...limits },
+      limits: this.limits,
       environment: {
         nowMs: () => this.clock.nowMs,
         every: (ms, tick) => this.clock.every(ms, tick),

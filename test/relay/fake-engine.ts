@@ -40,6 +40,10 @@ class FakeEngine implements Engine {
   readonly identified: [ConnectionId, string][] = [];
   readonly dropped: [ConnectionId, CloseReason][] = [];
   onEvents: (events: readonly EngineEvent[]) => void = () => undefined;
+  readonly openExternal = (): ConnectionId => this.id();
+  readonly feed = (): boolean => true;
+  readonly take = (): undefined => undefined;
+  readonly endExternal = (): void => undefined;
   readonly #answers = new Map<RequestId, (answer: Answer) => void>();
   readonly #hops = new Map<ConnectionId, (decision: HopDecision) => void>();
   #nextId = 0;

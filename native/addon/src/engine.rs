@@ -5,7 +5,7 @@ use crate::tls::{DomainHandle, ServerHandle};
 use crate::view::{connection_view, float, json, notice, session_view, stats_view};
 use msrp_engine::contract as engine;
 use msrp_engine::{Clock, Engine, Options};
-use napi::bindgen_prelude::{ClassInstance, Error, Function, Result, Status, Uint8Array};
+use napi::bindgen_prelude::{Buffer, ClassInstance, Error, Function, Result, Status, Uint8Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 use std::net::{IpAddr, SocketAddr};
@@ -99,6 +99,26 @@ pub struct HopSettings {
     pub local_address: Option<String>,
     pub relay: Option<String>,
     pub server_name: Option<String>,
+}
+
+/// A connection whose bytes JavaScript moves.
+#[napi(object, object_to_js = false)]
+#[allow(missing_docs, reason = "as in the contract")]
+pub struct ExternalSettings {
+    pub listener: f64,
+    pub remote_address: String,
+    pub remote_port: u16,
+    pub local_address: String,
+    pub local_port: u16,
+    pub chunk_octets: f64,
+}
+
+/// Whole frames on their way out, and where each of them ends.
+#[napi(object, object_from_js = false)]
+#[allow(missing_docs, reason = "as in the contract")]
+pub struct OutputPiece {
+    pub bytes: Buffer,
+    pub ends: Vec<u32>,
 }
 
 /// An engine with its threads.
@@ -246,6 +266,35 @@ impl EngineHandle {
     pub fn close_connection(&self, connection: f64, reason: String) {
         let reason = engine::CloseReason::of_name(&reason).unwrap_or(engine::CloseReason::Command);
         self.engine.close_connection(number(connection), reason);
+    }
+
+    /// Opens a connection whose bytes the caller moves.
+    #[napi]
+    pub fn open_external(&self, settings: ExternalSettings) -> Result<f64> {
+        let remote = SocketAddr::new(ip(&settings.remote_address)?, settings.remote_port);
+        let local = SocketAddr::new(ip(&settings.local_address)?, settings.local_port);
+        let (listener, chunk_octets) = (number(settings.listener), number(settings.chunk_octets));
+        Ok(float(self.engine.open_external(engine::ExternalSpec { listener, remote, local, chunk_octets })))
+    }
+
+    /// Hands in bytes that have come in on an external connection, copied. False: no more before the event `room`.
+    #[napi]
+    pub fn feed(&self, connection: f64, bytes: &[u8]) -> bool {
+        self.engine.feed(number(connection), bytes)
+    }
+
+    /// Takes out whole frames for an external connection; what was taken before is sent.
+    #[napi]
+    pub fn take(&self, connection: f64) -> Option<OutputPiece> {
+        let engine::Output { bytes, ends } = self.engine.take(number(connection))?;
+        Some(OutputPiece { bytes: bytes.into(), ends })
+    }
+
+    /// An external connection has gone; a reason that is none of the contract is `command`.
+    #[napi]
+    pub fn end_external(&self, connection: f64, reason: String, detail: Option<String>) {
+        let reason = engine::CloseReason::of_name(&reason).unwrap_or(engine::CloseReason::Command);
+        self.engine.end_external(number(connection), reason, detail);
     }
 
     /// Moves the clock of an engine that has none of its own.

@@ -228,6 +228,12 @@ pub(crate) fn notice(event: engine::Event) -> EngineNotice {
         engine::Event::AuthRejected { connection } => {
             EngineNotice { r#type: "authRejected".to_owned(), connection: Some(float(connection)), ..EngineNotice::default() }
         }
+        engine::Event::Output { connection } => {
+            EngineNotice { r#type: "output".to_owned(), connection: Some(float(connection)), ..EngineNotice::default() }
+        }
+        engine::Event::Room { connection } => {
+            EngineNotice { r#type: "room".to_owned(), connection: Some(float(connection)), ..EngineNotice::default() }
+        }
         engine::Event::Fault { detail } => {
             EngineNotice { r#type: "fault".to_owned(), detail: Some(detail), ..EngineNotice::default() }
         }

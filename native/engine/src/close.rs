@@ -109,7 +109,9 @@ pub fn destroy(plane: &mut Plane, key: Key) {
     }
     plane.forget_adopted(connection.id);
     // Closing a socket takes it out of the poller; events of this turn that name its key find nothing.
-    connection.link = Link::None;
+    if let Link::External(_) = mem::replace(&mut connection.link, Link::None) {
+        plane.shared.forget_pipe(connection.id);
+    }
     if connection.incoming && connection.tls.is_some_and(|tls| tls.handshake.is_some()) {
         plane.shared.handshake_ended();
     }

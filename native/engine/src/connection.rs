@@ -2,6 +2,7 @@
 
 use crate::contract::{ConnectionId, ListenerId};
 use crate::dial::Dial;
+use crate::external::Pipe;
 use crate::outbox::Outbox;
 use crate::route::Route;
 use crate::table::Key;
@@ -12,6 +13,7 @@ use mio::net::TcpStream;
 use msrp_core::syntax::decode::Decoder;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Life of a connection. Closed ones are out of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub enum Link {
     None,
     /// A socket of this worker.
     Tcp(TcpStream),
+    /// The control plane, which moves the bytes itself.
+    External(Arc<Pipe>),
     /// Another worker owns the socket: this is its stand-in here, for the sessions that live here (remote.rs).
     Remote {
         /// The worker that owns it.
@@ -52,6 +56,8 @@ pub struct Connection {
     pub listener: Option<ListenerId>,
     pub state: State,
     pub link: Link,
+    /// Most octets of a body in one SEND to it.
+    pub chunk_octets: u64,
     /// Between the socket and everything else.
     pub tls: Option<Box<Tls>>,
     pub remote: Option<SocketAddr>,
@@ -147,6 +153,7 @@ impl Connection {
             listener: None,
             state,
             link: Link::None,
+            chunk_octets: u64::MAX,
             tls: None,
             remote: None,
             local: None,

@@ -116,6 +116,28 @@ pub struct ConnectSpec {
     pub tls: Option<TlsClient>,
 }
 
+/// A connection whose bytes the control plane moves.
+#[derive(Clone, Debug)]
+pub struct ExternalSpec {
+    /// The control plane's own number.
+    pub listener: ListenerId,
+    /// The peer, as the control plane knows it.
+    pub remote: SocketAddr,
+    /// This end of it.
+    pub local: SocketAddr,
+    /// Most octets of a body in one SEND to it (relay R-086).
+    pub chunk_octets: u64,
+}
+
+/// Whole frames on their way out: each ends at one of `ends`, the first begins at 0.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Output {
+    /// The frames.
+    pub bytes: Vec<u8>,
+    /// Where each of them ends.
+    pub ends: Vec<u32>,
+}
+
 /// How a dial uses TLS.
 #[derive(Clone, Debug)]
 pub struct TlsClient {
@@ -319,6 +341,10 @@ pub enum Event {
     SessionClosed { session: SessionId, reason: SessionCloseReason },
     /// Forwarded credentials came back 401 without `stale=true` (relay R-037).
     AuthRejected { connection: ConnectionId },
+    /// Of an external connection: something can be taken.
+    Output { connection: ConnectionId },
+    /// Of an external connection: what is fed has room again.
+    Room { connection: ConnectionId },
     /// A worker has panicked: the engine is of no use any more.
     Fault { detail: String },
 }

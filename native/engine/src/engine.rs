@@ -1,10 +1,13 @@
 //! The handle: commands go down and return at once, events come up through a ring.
 
 use crate::contract::{Answer, Authority, CloseReason, ConnectSpec, ConnectionId, ConnectionInfo, Event, Limits};
-use crate::contract::{ListenerId, RequestId, SessionCloseReason, SessionId, SessionInfo, SessionSpec, Stats};
+use crate::contract::{
+    ExternalSpec, ListenerId, Output, RequestId, SessionCloseReason, SessionId, SessionInfo, SessionSpec, Stats,
+};
+use crate::external::Pipe;
 use crate::inbox::{Command, Inbox, Query, Shared, lock};
 use crate::info::STAND_IN;
-use crate::plane::{Plane, WORKER_BITS, worker_of};
+use crate::plane::{Plane, WORKER_BITS, external_id, worker_of};
 use crate::ring::{Ring, Wake};
 use crate::tid::MAX_WORKERS;
 use crate::tls::{self, DomainError, DomainSpec, Server, Tickets};
@@ -47,6 +50,7 @@ pub struct Engine {
     threads: Vec<JoinHandle<()>>,
     last_session: AtomicU64,
     last_listener: AtomicU64,
+    last_external: AtomicU64,
     tickets: Tickets,
     lazy: bool,
 }
@@ -74,6 +78,7 @@ impl Engine {
             threads: Vec::new(),
             last_session: AtomicU64::new(0),
             last_listener: AtomicU64::new(0),
+            last_external: AtomicU64::new(0),
             tickets: Tickets::default(),
             lazy: options.lazy,
         };
@@ -196,6 +201,41 @@ impl Engine {
     /// Closes a connection.
     pub fn close_connection(&self, connection: ConnectionId, reason: CloseReason) {
         self.send(self.worker_of(connection), Command::CloseConnection { connection, reason });
+    }
+
+    /// Opens a connection whose bytes the caller moves, by [`feed`](Self::feed) and [`take`](Self::take).
+    pub fn open_external(&self, spec: ExternalSpec) -> ConnectionId {
+        let count = self.last_external.fetch_add(1, Ordering::Relaxed) + 1;
+        let worker = usize::try_from(count).unwrap_or(0) % self.workers();
+        let connection = external_id(count, worker);
+        let pipe = Arc::new(Pipe::default());
+        self.shared.note_pipe(connection, Arc::clone(&pipe));
+        self.send(worker, Command::OpenExternal { connection, pipe, spec: Box::new(spec) });
+        connection
+    }
+
+    /// Hands in bytes that have come in on an external connection. False: no more before [`Event::Room`].
+    pub fn feed(&self, connection: ConnectionId, bytes: &[u8]) -> bool {
+        let Some(pipe) = self.shared.pipe(connection) else { return true };
+        let fed = pipe.feed(bytes);
+        if fed.is_news {
+            self.send(self.worker_of(connection), Command::Fed(connection));
+        }
+        fed.has_room
+    }
+
+    /// Takes out what goes out on an external connection, whole frames; what was taken before counts as sent from now on.
+    pub fn take(&self, connection: ConnectionId) -> Option<Output> {
+        let (output, is_news) = self.shared.pipe(connection)?.take();
+        if is_news {
+            self.send(self.worker_of(connection), Command::Sent(connection));
+        }
+        output
+    }
+
+    /// An external connection has gone: nothing is written any more.
+    pub fn end_external(&self, connection: ConnectionId, reason: CloseReason, detail: Option<String>) {
+        self.send(self.worker_of(connection), Command::EndExternal { connection, reason, detail });
     }
 
     /// Moves a driven clock: every 100 ms of its time, timers are looked at.

@@ -1,7 +1,8 @@
 //! What threads say to a worker, and what all workers share.
 
 use crate::contract::{Answer, Authority, ConnectSpec, ConnectionId, ConnectionInfo, ListenerId, RequestId};
-use crate::contract::{CloseReason, Limits, SessionCloseReason, SessionId, SessionInfo, SessionSpec, Stats};
+use crate::contract::{CloseReason, ExternalSpec, Limits, SessionCloseReason, SessionId, SessionInfo, SessionSpec, Stats};
+use crate::external::Pipe;
 use crate::remote::Message;
 use crate::tls::Server;
 use ahash::AHashMap;
@@ -58,6 +59,20 @@ pub enum Command {
     CloseConnection {
         connection: ConnectionId,
         reason: CloseReason,
+    },
+    OpenExternal {
+        connection: ConnectionId,
+        pipe: Arc<Pipe>,
+        spec: Box<ExternalSpec>,
+    },
+    /// Bytes lie in the pipe of an external connection.
+    Fed(ConnectionId),
+    /// What was taken out of it is sent.
+    Sent(ConnectionId),
+    EndExternal {
+        connection: ConnectionId,
+        reason: CloseReason,
+        detail: Option<String>,
     },
     /// The clock has moved, of an engine whose time is passed in.
     Tick(u64),
@@ -189,6 +204,8 @@ pub struct Shared {
     moved: RwLock<AHashMap<ConnectionId, usize>>,
     /// Outgoing connections of all workers by the key under which they are shared.
     pool: Mutex<AHashMap<Box<str>, ConnectionId>>,
+    /// Between the control plane and its external connections.
+    pipes: RwLock<AHashMap<ConnectionId, Arc<Pipe>>>,
     /// The last counters of workers that have ended.
     pub last_stats: Mutex<Stats>,
 }
@@ -203,6 +220,7 @@ impl Shared {
             handshakes: AtomicUsize::new(0),
             per_ip: Mutex::default(),
             pool: Mutex::default(),
+            pipes: RwLock::default(),
             last_stats: Mutex::default(),
         }
     }
@@ -303,6 +321,20 @@ impl Shared {
         if pool.get(key) == Some(&connection) {
             pool.remove(key);
         }
+    }
+
+    /// Enters the pipe of an external connection.
+    pub fn note_pipe(&self, connection: ConnectionId, pipe: Arc<Pipe>) {
+        self.pipes.write().unwrap_or_else(PoisonError::into_inner).insert(connection, pipe);
+    }
+
+    /// An external connection has gone.
+    pub fn forget_pipe(&self, connection: ConnectionId) {
+        self.pipes.write().unwrap_or_else(PoisonError::into_inner).remove(&connection);
+    }
+
+    pub fn pipe(&self, connection: ConnectionId) -> Option<Arc<Pipe>> {
+        self.pipes.read().unwrap_or_else(PoisonError::into_inner).get(&connection).cloned()
     }
 
     /// Enters the worker of a session.

@@ -11,6 +11,7 @@ mod counters;
 mod dial;
 mod engine;
 mod errno;
+mod external;
 mod fail;
 mod flow;
 mod forward;

@@ -14,13 +14,33 @@ use std::mem;
 pub struct Outbox {
     bytes: Vec<u8>,
     head: usize,
+    /// Bytes that were lent to whoever writes them, and are not back yet.
+    lent: usize,
 }
 
 impl Outbox {
-    /// Bytes that wait.
+    /// Bytes that wait, and bytes that are lent.
     #[inline]
     pub fn len(&self) -> usize {
-        self.bytes.len() - self.head
+        self.bytes.len() - self.head + self.lent
+    }
+
+    /// Takes out the first `count` bytes of what waits; they count until they are [`returned`](Self::returned).
+    pub fn lend(&mut self, count: usize, spare: &mut Spare) -> Vec<u8> {
+        let lent = if self.head == 0 && count == self.bytes.len() {
+            mem::take(&mut self.bytes)
+        } else {
+            let lent = self.waiting()[..count].to_vec();
+            self.written(count, spare);
+            lent
+        };
+        self.lent += count;
+        lent
+    }
+
+    /// What was lent, all of it, is with the peer.
+    pub fn returned(&mut self) -> usize {
+        mem::take(&mut self.lent)
     }
 
     /// True when nothing waits.
@@ -50,7 +70,7 @@ impl Outbox {
             self.head = 0;
             self.bytes.clear();
             spare.give(mem::take(&mut self.bytes));
-        } else if self.head >= COMPACT_BYTES && self.head >= self.len() {
+        } else if self.head >= COMPACT_BYTES && self.head >= self.bytes.len() - self.head {
             self.bytes.drain(..self.head);
             self.head = 0;
         }
@@ -111,6 +131,11 @@ mod tests {
         }
         got.extend_from_slice(outbox.waiting());
         assert_eq!(got, sent);
+        let before = outbox.len();
+        assert_eq!(outbox.lend(100, &mut spare), sent[sent.len() - before..][..100]);
+        assert_eq!(outbox.len(), before);
+        assert_eq!(outbox.returned(), 100);
+        assert_eq!(outbox.len(), before - 100);
         let rest = outbox.len();
         assert_eq!(outbox.take().len(), rest);
         assert!(outbox.is_empty());

@@ -78,6 +78,12 @@ pub const WORKER_BITS: u32 = 6;
 /// … and the slot of a connection.
 const SLOT_BITS: u32 = 20;
 
+/// The number of the `count`th external connection, on that worker: of a slot that no connection has.
+pub const fn external_id(count: u64, worker: usize) -> ConnectionId {
+    let slot = (1 << SLOT_BITS) - 1;
+    ((count & ((1 << 27) - 1)) << (SLOT_BITS + WORKER_BITS)) | (slot << WORKER_BITS) | worker as u64
+}
+
 /// The worker that a number was made by.
 #[allow(clippy::cast_possible_truncation, reason = "six bits")]
 pub const fn worker_of(id: u64) -> usize {

@@ -5,13 +5,14 @@ use crate::connection::{Link, State};
 use crate::contract::CloseReason;
 use crate::counters::RESPONSE_KIND;
 use crate::errno;
+use crate::external;
 use crate::forward::{closes_misdirected, learn_peer, message_limit, on_request, route_of};
 use crate::frame::Frame;
 use crate::plane::Plane;
 use crate::remote::LINK;
 use crate::response::on_response;
 use crate::route::{Route, Verdict};
-use crate::send_stream;
+use crate::send_stream::{self, MIN_CHUNK_OCTETS};
 use crate::table::Key;
 use crate::tls::{self, Got, HandshakeFailure, Lost};
 use mio::net::TcpStream;
@@ -20,6 +21,7 @@ use msrp_core::frame::record::{RECORD_WORDS, bit, kind, method, word};
 use std::io::{ErrorKind, Read};
 use std::mem;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Where all connections of a worker are read into, one after the other.
 ///
@@ -74,6 +76,11 @@ pub fn on_readable(plane: &mut Plane, key: Key, buffer: &mut ReadBuffer) -> bool
         let done = scan_all(plane, key, &bytes, &mut buffer.records);
         keep_rest(plane, key, bytes.get(done..).unwrap_or_default());
         return true;
+    }
+    if let Link::External(pipe) = &connection.link {
+        let pipe = Arc::clone(pipe);
+        external::read(plane, key, &pipe, &mut buffer.records);
+        return false;
     }
     let Link::Tcp(stream) = &mut connection.link else { return false };
     let kept = connection.rest.len();
@@ -175,7 +182,7 @@ fn on_lost(plane: &mut Plane, key: Key, lost: Lost) {
     }
 }
 
-fn keep_rest(plane: &mut Plane, key: Key, rest: &[u8]) {
+pub fn keep_rest(plane: &mut Plane, key: Key, rest: &[u8]) {
     let Some(connection) = plane.connections.get_mut(key) else { return };
     if connection.state != State::Open {
         return;
@@ -191,7 +198,7 @@ fn is_alive(plane: &Plane, key: Key) -> bool {
 }
 
 /// Frames and handles all bytes; returns up to where they are done with.
-fn scan_all(plane: &mut Plane, key: Key, bytes: &[u8], records: &mut [u32]) -> usize {
+pub fn scan_all(plane: &mut Plane, key: Key, bytes: &[u8], records: &mut [u32]) -> usize {
     let mut from = 0;
     loop {
         let Some(connection) = plane.connections.get_mut(key) else { return bytes.len() };
@@ -258,7 +265,15 @@ pub fn on_record(plane: &mut Plane, key: Key, frame: Frame<'_>) {
                 on_response(plane, key, frame, issue);
             } else {
                 plane.counters.frames_in[frame.method() as usize] += 1;
-                on_request(plane, key, frame, issue);
+                if issue == 0 && is_too_long(plane, key, frame) {
+                    // Cut as one that comes in piece by piece.
+                    begin_stream(plane, key, frame, issue);
+                    if let Some(stream) = plane.connections.get(key).and_then(|connection| connection.incoming_stream) {
+                        send_stream::finish(plane, stream, frame.record[word::FLAG].to_le_bytes()[0]);
+                    }
+                } else {
+                    on_request(plane, key, frame, issue);
+                }
             }
         }
         kind::HEAD => {
@@ -284,6 +299,17 @@ pub fn on_record(plane: &mut Plane, key: Key, frame: Frame<'_>) {
             close_connection(plane, key, reason, error.map(|error| error.name().to_owned()));
         }
     }
+}
+
+/// A good SEND whose body is longer than its target takes at once (relay R-086).
+#[inline]
+fn is_too_long(plane: &mut Plane, key: Key, frame: Frame<'_>) -> bool {
+    let octets = frame.body().len();
+    if octets <= MIN_CHUNK_OCTETS || frame.method() != method::SEND {
+        return false;
+    }
+    let Some(route) = route_of(plane, key, frame) else { return false };
+    plane.connections.get(route.target).is_some_and(|target| octets as u64 > target.chunk_octets)
 }
 
 /// The head of a SEND that is passed on while it comes in: refused now, read to its end all the same (relay R-063).

@@ -56,7 +56,7 @@ pub struct SendStream {
 }
 
 /// Smallest piece that a message may be cut into (core C-050).
-const MIN_CHUNK_OCTETS: usize = 2048;
+pub const MIN_CHUNK_OCTETS: usize = 2048;
 
 /// A transaction id split over two pieces lies in this many last bytes of the first, but for one.
 const TRAIL_BYTES: usize = TID_LENGTH - 1;
@@ -148,7 +148,7 @@ pub fn finish(plane: &mut Plane, key: Key, flag: u8) {
     }
     // Nothing is left to be said when the chunk was interrupted at its very end and more chunks follow anyway.
     if !stream.open && (!stream.held.is_empty() || flag != b'+') {
-        open_chunk(plane, key);
+        open_last(plane, key);
     }
     if plane.streams.get(key).is_some_and(|stream| stream.open) {
         close_chunk(plane, key, flag);
@@ -169,6 +169,14 @@ pub fn interrupt(plane: &mut Plane, target: Key) {
     let Some(key) = plane.connections.get(target).and_then(|target| target.outgoing_stream) else { return };
     if plane.streams.get(key).is_some_and(|stream| stream.open) {
         plane.counters.interruptions += 1;
+        close_chunk(plane, key, b'+');
+    }
+}
+
+/// Ends the chunk that is open towards `target` so that it can be written: to one that takes whole frames only.
+pub fn pause_chunk(plane: &mut Plane, target: Key) {
+    let Some(key) = plane.connections.get(target).and_then(|target| target.outgoing_stream) else { return };
+    if plane.streams.get(key).is_some_and(|stream| stream.open) {
         close_chunk(plane, key, b'+');
     }
 }
@@ -195,7 +203,7 @@ pub fn source_lost(plane: &mut Plane, source: Key) {
     let Some(stream) = plane.streams.get(key) else { return };
     if stream.status == 0 && plane.connections.get(stream.target).is_some_and(Connection::usable) {
         if !stream.open {
-            open_chunk(plane, key);
+            open_last(plane, key);
         }
         close_chunk(plane, key, b'#');
     } else if let Some(slot) = stream.slot {
@@ -290,16 +298,59 @@ fn open_chunk(plane: &mut Plane, key: Key) {
             stream.held = held;
             stream.held.clear();
         }
-    } else if !stream.held.is_empty() {
+    } else if stream.held.len() >= MIN_CHUNK_OCTETS {
         open_chunk(plane, key);
     }
 }
 
-/// Appends octets to the open chunk.
+/// Begins the last chunk with what is held, however little: it may take some more to come to it.
+fn open_last(plane: &mut Plane, key: Key) {
+    loop {
+        open_chunk(plane, key);
+        if plane.streams.get(key).is_none_or(|stream| stream.open || stream.held.is_empty()) {
+            return;
+        }
+    }
+}
+
+/// More octets than the open chunk can take: each chunk gets as many as it may have.
+fn pass_short(plane: &mut Plane, key: Key, octets: &[u8], most: u64) {
+    let mut rest = octets;
+    while !rest.is_empty() {
+        let Some(stream) = plane.streams.get(key) else { return };
+        if stream.open && stream.chunk_octets >= most {
+            close_chunk(plane, key, b'+');
+        }
+        let Some(stream) = plane.streams.get_mut(key) else { return };
+        if !stream.open {
+            let few = stream.held.len() + rest.len() < MIN_CHUNK_OCTETS;
+            if few || !stream.held.is_empty() {
+                stream.held.extend_from_slice(rest);
+                if !few {
+                    open_chunk(plane, key);
+                }
+                return;
+            }
+            open_chunk(plane, key);
+        }
+        let Some(stream) = plane.streams.get(key) else { return };
+        let room = usize::try_from(most.saturating_sub(stream.chunk_octets)).unwrap_or(usize::MAX);
+        let (part, after) = rest.split_at(rest.len().min(room));
+        pass(plane, key, part);
+        rest = after;
+    }
+}
+
+/// Appends octets to the open chunk, and to further ones where the target wants them short.
 fn pass(plane: &mut Plane, key: Key, octets: &[u8]) {
     let Plane { streams, connections, spare, .. } = plane;
     let Some(stream) = streams.get_mut(key) else { return };
     let Some(connection) = connections.get_mut(stream.target) else { return };
+    let most = connection.chunk_octets;
+    if stream.chunk_octets + octets.len() as u64 > most {
+        pass_short(plane, key, octets, most);
+        return;
+    }
     let cut = if stream.trail.is_some() { collision(stream, octets) } else { None };
     let passed = &octets[..cut.unwrap_or(octets.len())];
     connection.outbox.buffer(spare).extend_from_slice(passed);

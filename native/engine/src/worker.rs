@@ -4,11 +4,12 @@
 //! poll → commands → accept, read, route → (tick) → write → deliver to other workers → tell the control plane
 //! ```
 
-use crate::close::{close_connection, close_session, close_with_status};
+use crate::close::{close_connection, close_session, close_with_status, destroy};
 use crate::connection::State;
 use crate::contract::{Answer, CloseReason, ConnectSpec, ConnectionId, Event, RequestId};
 use crate::contract::{SessionCloseReason, SessionId, SessionSpec};
 use crate::dial;
+use crate::external;
 use crate::forward::request_done;
 use crate::inbox::{Command, Query, lock};
 use crate::listener::{FIRST_LISTENER, Listener};
@@ -262,6 +263,15 @@ impl Worker {
                 Some(key) => close_connection(plane, key, reason, None),
                 None => plane.pass_on(connection, Command::CloseConnection { connection, reason }),
             },
+            Command::OpenExternal { connection, pipe, spec } => external::open(plane, connection, pipe, &spec),
+            Command::Fed(connection) => external::fed(plane, connection),
+            Command::Sent(connection) => external::sent(plane, connection),
+            Command::EndExternal { connection, reason, detail } => {
+                if let Some(key) = plane.key_of(connection) {
+                    close_connection(plane, key, reason, detail);
+                    destroy(plane, key);
+                }
+            }
             Command::Tick(now_ms) => {
                 plane.now_ms = plane.now_ms.max(now_ms);
                 self.tick();

@@ -4,6 +4,7 @@ use crate::close::{close_connection, destroy};
 use crate::connection::{Link, State};
 use crate::contract::CloseReason;
 use crate::errno;
+use crate::external;
 use crate::flow::release_if_drained;
 use crate::outbox::{Outbox, Spare};
 use crate::plane::Plane;
@@ -24,6 +25,10 @@ pub fn flush(plane: &mut Plane, key: Key) {
         return;
     }
     if !matches!(connection.state, State::Open | State::Closing | State::Handshake) {
+        return;
+    }
+    if matches!(connection.link, Link::External(_)) {
+        external::flush(plane, key);
         return;
     }
     let Link::Tcp(stream) = &mut connection.link else { return };

@@ -21,14 +21,17 @@ import type {
   EngineLimits,
   EngineOptions,
   EngineStats,
+  ExternalSpec,
   ListenSpec,
   ListenerId,
+  Output,
   OwnAuthority,
   RequestId,
   SessionCloseReason,
   SessionId,
   SessionInfo,
   SessionSpec,
+  TlsInfo,
   TlsServerSpec,
 } from '../engine.ts';
 import { eventOf } from './event.ts';
@@ -56,6 +59,8 @@ class NativeEngine implements Engine {
   readonly #environment: EngineEnvironment;
   readonly #onEvents: (events: readonly EngineEvent[]) => void;
   readonly #onFault: (detail: string) => void;
+  /** TLS of external connections, as whoever opened them has told. */
+  readonly #externalTls = new Map<ConnectionId, TlsInfo>();
   readonly #stopTicking: () => void;
   #stopped: Promise<void> | undefined;
   #flushing = false;
@@ -161,8 +166,36 @@ class NativeEngine implements Engine {
     this.#commands.closeConnection(connection, reason);
   }
 
+  openExternal({ listener, remote, local, tls, chunkOctets }: ExternalSpec): ConnectionId {
+    const connection = this.#commands.openExternal({
+      listener,
+      remoteAddress: remote.address,
+      remotePort: remote.port,
+      localAddress: local.address,
+      localPort: local.port,
+      chunkOctets,
+    });
+    if (tls !== undefined) this.#externalTls.set(connection, tls);
+    return connection;
+  }
+
+  feed(connection: ConnectionId, bytes: Uint8Array): boolean {
+    return this.#commands.feed(connection, bytes);
+  }
+
+  take(connection: ConnectionId): Output | undefined {
+    return this.#commands.take(connection) ?? undefined;
+  }
+
+  endExternal(connection: ConnectionId, reason: CloseReason, detail?: string): void {
+    this.#commands.endExternal(connection, reason, detail);
+  }
+
   connections(): ConnectionInfo[] {
-    return (JSON.parse(this.#handle.connections()) as ConnectionView[]).map(connectionInfo);
+    return (JSON.parse(this.#handle.connections()) as ConnectionView[]).map((view) => {
+      const tls = this.#externalTls.get(view.connection);
+      return { ...connectionInfo(view), ...(tls === undefined ? {} : { tls }) };
+    });
   }
 
   sessions(): SessionInfo[] {
@@ -216,10 +249,20 @@ class NativeEngine implements Engine {
     return this.#handle;
   }
 
+  /** The threads do not see the TLS of an external connection. */
+  #withTls(event: EngineEvent): EngineEvent {
+    if (this.#externalTls.size === 0 || (event.type !== 'opened' && event.type !== 'closed')) return event;
+    const tls = this.#externalTls.get(event.connection);
+    if (tls === undefined) return event;
+    if (event.type === 'opened') return { ...event, tls };
+    this.#externalTls.delete(event.connection);
+    return event;
+  }
+
   #takeEvents(): void {
     const notices = JSON.parse(this.#handle.takeEvents()) as EngineNotice[];
     const fault = notices.find(({ type }) => type === 'fault');
-    const events = notices.filter((notice) => notice !== fault).map(eventOf);
+    const events = notices.filter((notice) => notice !== fault).map((notice) => this.#withTls(eventOf(notice)));
     if (events.length > 0) this.#onEvents(events);
     if (fault !== undefined) this.#onFault(fault.detail ?? '');
   }

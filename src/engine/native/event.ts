@@ -58,6 +58,9 @@ export function eventOf(notice: EngineNotice): EngineEvent {
       };
     case 'authRejected':
       return { type: 'authRejected', connection };
+    case 'output':
+    case 'room':
+      return { type: notice.type, connection };
     default:
       throw new TypeError(`an event of unknown type ${notice.type}`);
   }

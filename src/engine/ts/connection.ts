@@ -23,6 +23,8 @@ export class Connection {
   listener: ListenerId | undefined;
   state: ConnectionState;
   transport: Transport | undefined;
+  /** Most octets of a body in one SEND to it. */
+  chunkOctets = Infinity;
   /** The peer has ended its side. */
   ended = false;
   remote: SocketAddress;

@@ -12,15 +12,18 @@ import type {
   EngineLimits,
   EngineOptions,
   EngineStats,
+  ExternalSpec,
   HandshakeFailure,
   ListenSpec,
   ListenerId,
+  Output,
   OwnAuthority,
   RequestId,
   SessionCloseReason,
   SessionId,
   SessionInfo,
   SessionSpec,
+  SocketAddress,
   TlsInfo,
   TlsServerSpec,
 } from '../engine.ts';
@@ -32,6 +35,7 @@ import { Dial } from './dial.ts';
 import { requestDone } from './forward.ts';
 import { handshakeCloseReason } from './handshake-failure.ts';
 import { Handshakes } from './handshake.ts';
+import { ExternalTransport } from './external.ts';
 import { connectionInfo, sessionInfo } from './info.ts';
 import { Listener } from './listener.ts';
 import type { ListenerOwner } from './listener.ts';
@@ -42,6 +46,7 @@ import { respond, toOther } from './reply.ts';
 import { Session } from './session.ts';
 import { Sweeper, TICK_MS } from './sweep.ts';
 import { SocketTransport } from './transport.ts';
+import type { Transport, TransportOwner } from './transport.ts';
 import { flush, onTransportEnd, onWritten } from './write.ts';
 
 /** Makes the engine that runs everywhere: node:net and node:tls, one thread. Bytes are framed by what `makeDecoder` makes. */
@@ -172,7 +177,7 @@ class TsEngine implements Engine {
         plane.counters.dialled++;
         hop.remote = addressOf(socket.remoteAddress, socket.remotePort);
         if (spec.relay !== undefined) this.identify(id, spec.relay);
-        this.#open(hop, socket, tls);
+        this.#openSocket(hop, socket, tls);
       },
       onHandshakeFailed: (failure) => plane.counters.handshake(failure),
       onDialFailed: (reason, detail, handshake) => {
@@ -209,6 +214,38 @@ class TsEngine implements Engine {
     this.#dials.get(connection)?.abort();
     this.#dials.delete(connection);
     closeConnection(this.#plane, connection, reason);
+  }
+
+  openExternal({ listener, remote, local, tls, chunkOctets }: ExternalSpec): ConnectionId {
+    const plane = this.#plane;
+    const id = plane.nextId();
+    if (!this.#admit(remote, false, id)) return id;
+    const connection = this.#enter(listener, remote, id);
+    connection.local = local;
+    connection.chunkOctets = chunkOctets;
+    this.#open(connection, tls, (owner) => new ExternalTransport(plane, connection, owner));
+    return id;
+  }
+
+  feed(id: ConnectionId, bytes: Uint8Array): boolean {
+    return this.#external(id)?.feed(bytes) ?? true;
+  }
+
+  take(id: ConnectionId): Output | undefined {
+    return this.#external(id)?.take();
+  }
+
+  endExternal(id: ConnectionId, reason: CloseReason, detail?: string): void {
+    const plane = this.#plane;
+    const connection = plane.connections.get(id);
+    if (connection === undefined) return;
+    closeConnection(plane, connection, reason, detail);
+    onTransportEnd(plane, connection);
+  }
+
+  #external(id: ConnectionId): ExternalTransport | undefined {
+    const transport = this.#plane.connections.get(id)?.transport;
+    return transport instanceof ExternalTransport ? transport : undefined;
   }
 
   connections(): ConnectionInfo[] {
@@ -274,15 +311,16 @@ class TsEngine implements Engine {
   }
 
   /** False when a new connection is one too many: that is counted and told. */
-  #admit(remote: { address: string; port: number }, tls: boolean): boolean {
+  #admit(remote: SocketAddress, tls: boolean, id?: ConnectionId): boolean {
     const plane = this.#plane;
     const { maxConnections, maxConnectionsPerIp, maxHandshakes } = plane.limits;
     const handshakes = this.#handshakes.size;
     const same = plane.connectionsPerIp.get(remote.address) ?? 0;
-    if (plane.draining) this.#refused(remote, 'shutdown');
+    if (plane.draining) this.#refused(remote, 'shutdown', {}, id);
     else if (maxConnections !== 0 && plane.connections.size + handshakes >= maxConnections)
-      this.#refused(remote, 'max_connections');
-    else if (maxConnectionsPerIp !== 0 && same >= maxConnectionsPerIp) this.#refused(remote, 'max_connections_per_ip');
+      this.#refused(remote, 'max_connections', {}, id);
+    else if (maxConnectionsPerIp !== 0 && same >= maxConnectionsPerIp)
+      this.#refused(remote, 'max_connections_per_ip', {}, id);
     else if (tls && maxHandshakes !== 0 && handshakes >= maxHandshakes)
       this.#handshakeFailed(remote, 'max_handshakes', `${handshakes} are in progress`, undefined);
     else return true;
@@ -301,24 +339,32 @@ class TsEngine implements Engine {
   }
 
   #accept(listener: ListenerId, socket: Socket, tls: TlsInfo | undefined): void {
+    this.#openSocket(this.#enter(listener, addressOf(socket.remoteAddress, socket.remotePort)), socket, tls);
+  }
+
+  /** A connection of a peer that has come to us. */
+  #enter(listener: ListenerId, remote: SocketAddress, id?: ConnectionId): Connection {
     const plane = this.#plane;
     plane.nowMs = plane.environment.nowMs();
     plane.counters.accepted++;
-    const remote = addressOf(socket.remoteAddress, socket.remotePort);
-    const connection = plane.addConnection('in', 'connecting', remote);
+    const connection = plane.addConnection('in', 'connecting', remote, id);
     connection.listener = listener;
     plane.connectionsPerIp.set(remote.address, (plane.connectionsPerIp.get(remote.address) ?? 0) + 1);
-    this.#open(connection, socket, tls);
+    return connection;
+  }
+
+  #openSocket(connection: Connection, socket: Socket, tls: TlsInfo | undefined): void {
+    connection.local = addressOf(socket.localAddress, socket.localPort);
+    this.#open(connection, tls, (owner) => new SocketTransport(socket, owner));
   }
 
   /** The transport is usable: traffic begins. */
-  #open(connection: Connection, socket: Socket, tls: TlsInfo | undefined): void {
+  #open(connection: Connection, tls: TlsInfo | undefined, transport: (owner: TransportOwner) => Transport): void {
     const plane = this.#plane;
-    connection.local = addressOf(socket.localAddress, socket.localPort);
     connection.tls = tls;
     connection.state = 'open';
     connection.lastActiveMs = plane.nowMs;
-    connection.transport = new SocketTransport(socket, {
+    connection.transport = transport({
       onData: (bytes) => {
         plane.nowMs = plane.environment.nowMs();
         onBytes(plane, connection, bytes);
@@ -354,12 +400,13 @@ class TsEngine implements Engine {
     remote: { address: string; port: number },
     reason: CloseReason,
     about: Pick<ClosedEvent, 'detail' | 'handshake' | 'tlsDomain'> = {},
+    id: ConnectionId = this.#plane.nextId(),
   ): void {
     const plane = this.#plane;
     plane.counters.close(reason);
     plane.emit({
       type: 'closed',
-      connection: plane.nextId(),
+      connection: id,
       direction: 'in',
       remote,
       reason,

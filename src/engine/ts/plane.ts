@@ -74,12 +74,17 @@ export class Plane {
   }
 
   /** Makes a connection and enters it into the table. */
-  addConnection(direction: 'in' | 'out', state: ConnectionState, remote: SocketAddress): Connection {
+  addConnection(
+    direction: 'in' | 'out',
+    state: ConnectionState,
+    remote: SocketAddress,
+    id = this.nextId(),
+  ): Connection {
     const { lineBytes, headerLines, headerBytes, nonSendBodyBytes, pathUris } = this.limits;
     const limits = { lineBytes, headerLines, headerBytes, nonSendBodyBytes };
     const framer = this.#makeDecoder({ limits, pathUris });
     const connection = new Connection({
-      id: this.nextId(),
+      id,
       direction,
       state,
       remote,

@@ -6,7 +6,7 @@ import { isMisdirectedOnce, learnPeer, messageLimit, onRequest, routeOf } from '
 import type { Plane } from './plane.ts';
 import { onResponse } from './response.ts';
 import { refusedRoute } from './route.ts';
-import { SendStream } from './send-stream.ts';
+import { MIN_CHUNK_OCTETS, SendStream } from './send-stream.ts';
 import { rangeNumber } from '../../syntax/byte-range.ts';
 import { readPath } from '../../syntax/frame.ts';
 
@@ -82,7 +82,11 @@ function onRecord(plane: Plane, connection: Connection, bytes: Buffer, base: num
         return;
       }
       plane.counters.framesIn[records[base + R.METHOD] as number]!++;
-      onRequest(plane, connection, bytes, records, base);
+      if (isTooLong(plane, connection, bytes, base)) {
+        // Cut as one that comes in piece by piece.
+        beginStream(plane, connection, bytes, base);
+        connection.incoming?.finish(records[base + R.FLAG] as number);
+      } else onRequest(plane, connection, bytes, records, base);
       return;
     }
     case KIND.HEAD:
@@ -105,6 +109,15 @@ function onRecord(plane: Plane, connection: Connection, bytes: Buffer, base: num
       closeConnection(plane, connection, code === 'E_LIMIT' ? 'header_limit' : 'protocol_error', code);
     }
   }
+}
+
+/** A good SEND whose body is longer than its target takes at once (relay R-086). */
+function isTooLong(plane: Plane, connection: Connection, bytes: Buffer, base: number): boolean {
+  const octets = (records[base + R.BODY_END] as number) - (records[base + R.BODY_START] as number);
+  if (octets <= MIN_CHUNK_OCTETS || records[base + R.METHOD] !== METHOD.SEND || records[base + R.ISSUE] !== 0)
+    return false;
+  const { target } = routeOf(plane, connection, bytes, records, base);
+  return target !== undefined && octets > target.chunkOctets;
 }
 
 /** The head of a SEND that is passed on while it comes in: refused now, read to its end all the same (relay R-063). */

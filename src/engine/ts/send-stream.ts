@@ -107,7 +107,7 @@ export class SendStream {
       return;
     }
     // Nothing is left to be said when the chunk was interrupted at its very end and more chunks follow anyway.
-    if (!this.#open && (this.#heldBytes > 0 || flag !== PLUS)) this.#openChunk();
+    if (!this.#open && (this.#heldBytes > 0 || flag !== PLUS)) this.#openLast();
     if (this.#open) this.#closeChunk(flag);
     this.#source.probation = false;
     countMessage(this.#route, this.#received);
@@ -120,6 +120,11 @@ export class SendStream {
     if (!this.#open) return;
     this.#plane.counters.interruptions++;
     this.#closeChunk(PLUS);
+  }
+
+  /** Ends the chunk on the way out so that it can be written: to a connection that takes whole frames only. */
+  pauseChunk(): void {
+    if (this.#open) this.#closeChunk(PLUS);
   }
 
   /**
@@ -138,7 +143,7 @@ export class SendStream {
   /** The sender has died in the middle: whoever has the first part is told that no more comes (R-084). */
   sourceLost(): void {
     if (this.#status !== 0 || !this.#target().usable) return;
-    if (!this.#open) this.#openChunk();
+    if (!this.#open) this.#openLast();
     this.#closeChunk(HASH);
     this.#status = 408;
   }
@@ -204,12 +209,23 @@ export class SendStream {
       if (this.#open) this.#pass(piece, 0, piece.length);
       else this.#hold(piece, 0, piece.length);
     }
-    if (!this.#open && this.#heldBytes > 0) this.#openChunk();
+    if (!this.#open && this.#heldBytes >= MIN_CHUNK_OCTETS) this.#openChunk();
   }
 
-  /** Appends octets to the open chunk. */
+  /** Begins the last chunk with what is held, however little: it may take some more to come to it. */
+  #openLast(): void {
+    do this.#openChunk();
+    while (!this.#open && this.#heldBytes > 0);
+  }
+
+  /** Appends octets to the open chunk, and to further ones where the target wants them short. */
   #pass(bytes: Buffer, from: number, to: number): void {
     const target = this.#target();
+    const most = target.chunkOctets - this.#chunkOctets;
+    if (to - from > most) {
+      this.#passShort(bytes, from, to, target.chunkOctets);
+      return;
+    }
     if (this.#trail !== undefined) {
       const collision = this.#collision(bytes, from, to);
       if (collision >= 0) {
@@ -224,6 +240,26 @@ export class SendStream {
     target.outbox.append(bytes, from, to);
     this.#chunkOctets += to - from;
     this.#plane.touch(target);
+  }
+
+  /** More octets than the open chunk can take: each chunk gets as many as it may have. */
+  #passShort(bytes: Buffer, from: number, to: number, most: number): void {
+    let at = from;
+    while (at < to) {
+      if (this.#open && this.#chunkOctets >= most) this.#closeChunk(PLUS);
+      if (!this.#open) {
+        const few = this.#heldBytes + to - at < MIN_CHUNK_OCTETS;
+        if (few || this.#heldBytes > 0) {
+          this.#hold(bytes, at, to);
+          if (!few) this.#openChunk();
+          return;
+        }
+        this.#openChunk();
+      }
+      const end = Math.min(to, at + most - this.#chunkOctets);
+      this.#pass(bytes, at, end);
+      at = end;
+    }
   }
 
   /** Offset in `bytes[from..to)` before which the open chunk must end, −1 when the body does not hold its id. */
@@ -293,7 +329,7 @@ export class SendStream {
 }
 
 /** Smallest piece that a message may be cut into (core C-050). */
-const MIN_CHUNK_OCTETS = 2048;
+export const MIN_CHUNK_OCTETS = 2048;
 
 /** A transaction id split over two pieces lies in this many last bytes of the first, but for one. */
 const TRAIL_BYTES = FORWARD_TID_LENGTH - 1;

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
 
 /**
- * A byte stream as a connection uses it. Only the files transport.ts, listener.ts and dial.ts know sockets.
+ * A byte stream as a connection uses it. Only the files transport.ts, listener.ts and dial.ts know sockets; external.ts is
+ * one without.
  */
 export interface Transport {
   /**
@@ -12,6 +13,8 @@ export interface Transport {
   writeAll(segments: readonly Buffer[]): boolean;
   /** Bytes of the write under way that the kernel has not taken; it shrinks while the peer reads. */
   readonly unwritten: number;
+  /** Writes must end where a frame ends. Default false. */
+  readonly framed?: boolean;
   pause(): void;
   resume(): void;
   /** Ends the stream behind what was written. */

@@ -8,6 +8,7 @@ export function flush(plane: Plane, connection: Connection): void {
   connection.dirty = false;
   const { transport, outbox } = connection;
   if (transport === undefined || (connection.state !== 'open' && connection.state !== 'closing')) return;
+  if (transport.framed === true && !connection.writing) connection.outgoing?.pauseChunk();
   while (!connection.writing && outbox.bytes > 0) {
     const single = outbox.single();
     const segments = single === undefined ? outbox.take(WRITE_BYTES) : undefined;

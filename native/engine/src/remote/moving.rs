@@ -42,7 +42,8 @@ impl Plane {
             return None;
         }
         let connection = self.connections.get(key)?;
-        let untouched = connection.incoming
+        let untouched = matches!(connection.link, Link::Tcp(_))
+            && connection.incoming
             && connection.probation
             && connection.relay.is_none()
             && connection.sessions.is_empty()
@@ -117,6 +118,10 @@ impl Plane {
     /// A connection that had moved here has gone.
     pub fn forget_adopted(&mut self, id: ConnectionId) {
         if self.others.adopted.remove(&id).is_some() {
+            if worker_of(id) == self.worker {
+                // An external one: it has never been elsewhere.
+                return;
+            }
             self.shared.forget_moved(id);
             self.others.pending[worker_of(id)].0.push(Command::Other(Message::Forget(id)));
         }

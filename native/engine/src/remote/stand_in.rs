@@ -40,6 +40,7 @@ impl Plane {
         if let Some(connection) = self.connections.get_mut(key) {
             connection.listener = frames.listener;
             connection.remote = frames.remote;
+            connection.chunk_octets = frames.chunk_octets;
             if !frames.probation {
                 connection.probation = false;
                 connection.told_proven = true;
