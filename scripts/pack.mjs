@@ -25,7 +25,8 @@ if (process.argv[2] === 'before') {
   const platforms = readdirSync(join(root, 'npm')).map((name) =>
     JSON.parse(readFileSync(join(root, 'npm', name, 'package.json'), 'utf8')),
   );
-  manifest.optionalDependencies = Object.fromEntries(platforms.map(({ name, version }) => [name, version]));
+  const addons = Object.fromEntries(platforms.map(({ name, version }) => [name, version]));
+  manifest.optionalDependencies = { ...manifest.optionalDependencies, ...addons };
   const { atime, mtime } = statSync(file);
   copyFileSync(file, kept);
   utimesSync(kept, atime, mtime);

@@ -34,6 +34,7 @@ const TABLE = {
   E_TLS_MATERIAL: { layer: 'tls', ends: 'refuse', text: 'certificate or key cannot be used' },
   E_USERS: { layer: 'relay', ends: 'refuse', text: 'users file is not valid' },
   E_HOOKS: { layer: 'relay', ends: 'refuse', text: 'hooks module is not valid' },
+  E_WEBSOCKET: { layer: 'ws', ends: 'refuse', text: 'WebSocket implementation cannot be used' },
   E_ADDON: { layer: 'engine', ends: 'refuse', text: 'native code cannot be used' },
   E_ENGINE: { layer: 'engine', ends: 'refuse', text: 'engine cannot run' },
   // endpoint
@@ -46,7 +47,7 @@ const TABLE = {
   E_ARGUMENT: { layer: 'endpoint', ends: 'fail', text: 'bad argument' },
 } as const satisfies Record<string, ErrorRow>;
 
-export type ErrorLayer = 'frame' | 'syntax' | 'engine' | 'relay' | 'listen' | 'tls' | 'config' | 'endpoint';
+export type ErrorLayer = 'frame' | 'syntax' | 'engine' | 'relay' | 'listen' | 'tls' | 'ws' | 'config' | 'endpoint';
 
 /** How an error ends. `status`: on the wire; `close`: the connection; `refuse`: start or reload; `fail`: a call rejects. */
 export interface ErrorRow {

@@ -21,8 +21,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   tls: ['engine', 'errors'],
   relay: ['engine', 'syntax', 'log', 'errors'],
   endpoint: ['syntax', 'frame', 'log', 'errors'],
-  config: ['relay', 'tls', 'engine', 'syntax', 'errors'],
-  listen: ['config', 'relay', 'tls', 'engine', 'log', 'errors'],
+  ws: ['relay', 'engine', 'frame', 'log', 'errors'],
+  config: ['ws', 'relay', 'tls', 'engine', 'syntax', 'errors'],
+  listen: ['config', 'ws', 'relay', 'tls', 'engine', 'log', 'errors'],
   cli: ['listen', 'config', 'tls', 'endpoint', 'measure', 'parse', 'addon', 'syntax', 'log', 'errors'],
   index: ['listen', 'config', 'relay', 'endpoint', 'parse', 'syntax', 'errors'],
 };

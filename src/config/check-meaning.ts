@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import type { ConfigProblem } from './config.ts';
 import { hopPatternProblem } from '../relay/next-hop/policy.ts';
 import { checkTlsDomain, commaList } from './check-tls.ts';
-import { parseAuthority, parseListenerUri, parseOwnName } from './listener-uri.ts';
+import { isWebSocket, parseAuthority, parseListenerUri, parseOwnName } from './listener-uri.ts';
 import type { ListenerUri } from './listener-uri.ts';
 import type { RawConfig, RawTlsDomain } from './raw.ts';
 import type { ConfigSource } from './source.ts';
@@ -48,11 +48,12 @@ class MeaningChecker {
     const parsed = uris.map((uri) => (typeof uri === 'string' ? parseListenerUri(uri) : ''));
     this.#domains(
       domains,
-      parsed.filter((uri) => typeof uri !== 'string').filter(({ scheme }) => scheme === 'msrps'),
+      parsed.filter((uri) => typeof uri !== 'string').filter(({ scheme }) => scheme === 'msrps' || scheme === 'wss'),
       bad,
     );
     this.#relay(record(raw.relay));
     this.#limits(record(raw.msrp), record(raw.limits));
+    this.#websocket(record(raw.websocket));
     if (typeof raw.hooks === 'string') this.#file(['hooks'], raw.hooks);
   }
 
@@ -63,7 +64,8 @@ class MeaningChecker {
   ): void {
     const seen = new Map<string, number>();
     for (const [i, entry] of listeners.entries()) {
-      const { uri, advertise, tls_domain: tlsDomain } = typeof entry === 'string' ? { uri: entry } : record(entry);
+      const options: Record<string, unknown> = typeof entry === 'string' ? { uri: entry } : record(entry);
+      const { uri, advertise, tls_domain: tlsDomain } = options;
       const path: Path = typeof entry === 'string' ? ['listeners', i] : ['listeners', i, 'uri'];
       if (typeof uri !== 'string') continue;
       const parsed = parseListenerUri(uri);
@@ -76,9 +78,12 @@ class MeaningChecker {
       if (before !== undefined && parsed.port !== 0) this.#wrong(path, `listens where listeners[${before}] does`);
       seen.set(place, i);
       this.#advertise(i, path, parsed, advertise, relay);
-      if (parsed.scheme === 'msrps') this.#tlsListener(path, i, tlsDomain, domains);
+      for (const key of ['path', 'origins'] as const)
+        if (options[key] !== undefined && !isWebSocket(parsed))
+          this.#wrong(['listeners', i, key], 'for ws and wss listeners only');
+      if (parsed.scheme === 'msrps' || parsed.scheme === 'wss') this.#tlsListener(path, i, tlsDomain, domains);
       else if (tlsDomain !== undefined)
-        this.#wrong(['listeners', i, 'tls_domain'], 'an msrp listener has no TLS domain');
+        this.#wrong(['listeners', i, 'tls_domain'], `${parsed.scheme} listeners have no TLS domain`);
       else if (!isLoopback(parsed.address)) {
         const plain = relay['allow_plain_auth'] === true;
         this.#warn(
@@ -99,7 +104,7 @@ class MeaningChecker {
     const where: Path = authority === undefined ? path : ['listeners', i, 'advertise'];
     if (host === '0.0.0.0' || host === '::')
       this.#wrong(where, 'clients cannot reach this address: set advertise to a host name');
-    else if (isIP(host) !== 0 && relay['allow_ip_use_path'] !== true) {
+    else if (!isWebSocket(parsed) && isIP(host) !== 0 && relay['allow_ip_use_path'] !== true) {
       this.#wrong(where, 'a relay URI needs a host name: set advertise, or relay.allow_ip_use_path for tests');
     }
   }
@@ -201,6 +206,16 @@ class MeaningChecker {
     const outbox = limits['outbox_bytes'];
     if (typeof outbox === 'number' && outbox > 0 && outbox < 4096)
       this.#wrong(['limits', 'outbox_bytes'], 'expected 0, or 4096 or more');
+  }
+
+  #websocket(websocket: Record<string, unknown>): void {
+    for (const [i, entry] of strings(websocket['trusted_proxies'])) {
+      const [address = '', bits, more] = entry.split('/');
+      const most = isIP(address) === 6 ? 128 : 32;
+      const isBlock = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most);
+      if (isIP(address) === 0 || !isBlock || more !== undefined)
+        this.#wrong(['websocket', 'trusted_proxies', i], 'expected an IP address or a CIDR block');
+    }
   }
 
   #file(path: Path, name: string): void {

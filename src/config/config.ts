@@ -1,6 +1,7 @@
 import type { EngineLimits } from '../engine/engine.ts';
 import type { RelaySettings } from '../relay/settings.ts';
 import type { TlsDomainFiles } from '../tls/domain.ts';
+import type { WsSettings } from '../ws/settings.ts';
 import type { ListenerUri } from './listener-uri.ts';
 
 /** A configuration that has been checked: units in names, paths absolute. */
@@ -15,6 +16,7 @@ export interface Config {
   readonly users: { readonly file?: string; readonly hook?: string };
   readonly hooks: string | undefined;
   readonly drainMs: number;
+  readonly websocket: WsSettings;
   readonly tlsDomains: Readonly<Record<string, TlsDomainFiles>>;
   readonly log: { readonly level: string; readonly destination: string };
 }
@@ -24,6 +26,9 @@ interface ListenerConfig extends ListenerUri {
   readonly uri: string;
   readonly advertise: { readonly host: string; readonly port: number } | undefined;
   readonly tlsDomain: string | undefined;
+  /** Of a WebSocket listener. */
+  readonly path: string;
+  readonly origins: readonly string[];
 }
 
 /** A mistake in a configuration, with its place. */

@@ -3,24 +3,30 @@ import { parseUri } from '../syntax/uri.ts';
 
 /** Where to listen. */
 export interface ListenerUri {
-  readonly scheme: 'msrp' | 'msrps';
+  readonly scheme: 'msrp' | 'msrps' | 'ws' | 'wss';
   /** Name or address, IPv6 without brackets. */
   readonly address: string;
   /** 0…65535; 0 is any free port. */
   readonly port: number;
 }
 
-/** Port where nothing says another one (RFC 4976 section 8). */
-const DEFAULT_PORT = 2855;
+/** Ports where nothing says another one (RFC 4976 section 8, RFC 6455 section 3). */
+const DEFAULT_PORTS = { msrp: 2855, msrps: 2855, ws: 80, wss: 443 } as const;
 
-/** Parses `msrp:HOST[:PORT]` or `msrps:HOST[:PORT]`; a text says what is wrong. */
+/** A listener for WebSocket clients. */
+export function isWebSocket({ scheme }: Pick<ListenerUri, 'scheme'>): boolean {
+  return scheme === 'ws' || scheme === 'wss';
+}
+
+/** Parses `msrp:HOST[:PORT]`, or the same with `msrps`, `ws` or `wss`; a text says what is wrong. */
 export function parseListenerUri(text: string): ListenerUri | string {
   const match = /^([a-z]+):(.*)$/i.exec(text);
   const scheme = match?.[1]?.toLowerCase();
-  if (match === null || scheme === undefined) return 'expected msrp:HOST[:PORT] or msrps:HOST[:PORT]';
-  if (scheme === 'ws' || scheme === 'wss') return 'MSRP over WebSocket is not available in this version';
-  if (scheme !== 'msrp' && scheme !== 'msrps') return `unknown scheme ${scheme}: expected msrp or msrps`;
-  const authority = parseAuthority((match[2] as string).replace(/^\/\//, '').replace(/;tcp$/i, ''), DEFAULT_PORT);
+  if (match === null || scheme === undefined) return 'expected msrp:HOST[:PORT], or msrps, ws or wss instead of msrp';
+  if (scheme !== 'msrp' && scheme !== 'msrps' && scheme !== 'ws' && scheme !== 'wss')
+    return `unknown scheme ${scheme}: expected msrp, msrps, ws or wss`;
+  const place = (match[2] as string).replace(/^\/\//, '').replace(/;tcp$/i, '');
+  const authority = parseAuthority(place, DEFAULT_PORTS[scheme]);
   return typeof authority === 'string' ? authority : { scheme, address: authority.host, port: authority.port };
 }
 

@@ -48,7 +48,7 @@ function byPlace(a: ConfigProblem, b: ConfigProblem): number {
 }
 
 function normalise(raw: RawConfig, folder: string): Config {
-  const { msrp, relay, limits } = raw;
+  const { msrp, relay, limits, websocket } = raw;
   const path = (name: string | undefined): string | undefined =>
     name === undefined ? undefined : resolve(folder, name);
   const file = path(relay.users.file);
@@ -57,7 +57,13 @@ function normalise(raw: RawConfig, folder: string): Config {
     engine: raw.engine,
     workers: raw.workers,
     listeners: raw.listeners.map((entry) => {
-      const { uri, advertise, tls_domain: tlsDomain } = typeof entry === 'string' ? { uri: entry } : entry;
+      const {
+        uri,
+        advertise,
+        tls_domain: tlsDomain,
+        path: wsPath = '/',
+        origins = [],
+      } = typeof entry === 'string' ? { uri: entry } : entry;
       const parsed = parseListenerUri(uri);
       if (typeof parsed === 'string') throw new MsrpError('E_CONFIG', parsed);
       const authority = advertise === undefined ? undefined : parseAuthority(advertise, parsed.port);
@@ -66,6 +72,8 @@ function normalise(raw: RawConfig, folder: string): Config {
         uri,
         advertise: typeof authority === 'string' ? undefined : authority,
         tlsDomain,
+        path: wsPath,
+        origins: origins.map((origin) => origin.toLowerCase()),
       };
     }),
     limits: {
@@ -108,6 +116,15 @@ function normalise(raw: RawConfig, folder: string): Config {
     users: { ...(file === undefined ? {} : { file }), ...(hook === undefined ? {} : { hook }) },
     hooks: path(raw.hooks),
     drainMs: limits.drain_s * 1000,
+    websocket: {
+      implementation: websocket.implementation,
+      maxMessageBytes: websocket.max_message_bytes,
+      messagesPerS: websocket.messages_per_s,
+      backlogBytes: websocket.backlog_bytes,
+      chunkOctets: websocket.chunk_bytes,
+      pingIntervalMs: websocket.ping_interval * 1000,
+      trustedProxies: websocket.trusted_proxies,
+    },
     tlsDomains: Object.fromEntries(
       Object.entries(raw.tls.domains).map(([name, domain]) => [
         name,

@@ -2,7 +2,7 @@
 export interface RawConfig {
   engine: 'auto' | 'native' | 'ts';
   workers: 'auto' | number;
-  listeners: (string | { uri: string; advertise?: string; tls_domain?: string })[];
+  listeners: (string | { uri: string; advertise?: string; tls_domain?: string; path?: string; origins?: string[] })[];
   msrp: {
     send_timeout: number;
     max_msg_chunks: number;
@@ -43,6 +43,15 @@ export interface RawConfig {
     idle_s: number;
     auth_failures: number;
     drain_s: number;
+  };
+  websocket: {
+    implementation: 'auto' | 'uws' | 'ws';
+    max_message_bytes: number;
+    messages_per_s: number;
+    backlog_bytes: number;
+    chunk_bytes: number;
+    ping_interval: number;
+    trusted_proxies: string[];
   };
   tls: { domains: Record<string, RawTlsDomain> };
   log: { level: string; destination: string };

@@ -141,20 +141,58 @@ export const configSchema: SchemaNode = {
       type: 'array',
       minItems: 1,
       description:
-        'Sockets to listen on, as in `socket=`: `msrp:HOST[:PORT]` or `msrps:HOST[:PORT]`, port 2855 by default; or an object.',
+        'Sockets to listen on, as in `socket=`: `msrp:HOST[:PORT]` or `msrps:HOST[:PORT]`, port 2855 by default; `ws:` (80) or `wss:` (443) for WebSocket clients; or an object.',
       items: {
         type: ['string', 'object'],
         required: ['uri'],
         additionalProperties: false,
         properties: {
-          uri: text('`msrp:HOST[:PORT]` or `msrps:HOST[:PORT]`.', { opensips: 'socket' }),
-          advertise: text('Host and port that Use-Path carries, `relay.example.com:2855`. Default: those of `uri`.'),
+          uri: text('`msrp:HOST[:PORT]`, or `msrps`, `ws`, `wss` instead of `msrp`.', { opensips: 'socket' }),
+          advertise: text(
+            'Host and port that Use-Path carries, `relay.example.com:2855`; of a WebSocket listener: those that its clients address. Default: those of `uri`.',
+          ),
           tls_domain: text(
-            'TLS domain of an msrps listener for clients that ask for no name, or for one that no domain has. Default: the domain that matches its address, or `default`.',
+            'TLS domain of an msrps or wss listener for clients that ask for no name, or for one that no domain has. Default: the domain that matches its address, or `default`.',
+          ),
+          path: text('Path that WebSocket clients ask for.', { default: '/', pattern: '^/[^?#]*$' }),
+          origins: list(
+            'Origins whose pages may connect by WebSocket, `https://chat.example.com`, or `*`. Empty: any; with hook `websocket`: only that of the relay itself.',
+            text('An origin.'),
           ),
         },
       },
     },
+    websocket: group('WebSocket listeners (RFC 7977).', {
+      implementation: {
+        enum: ['auto', 'uws', 'ws'],
+        default: 'auto',
+        description:
+          '`uws`: uWebSockets.js; `ws`: the package ws; `auto`: the first where it loads and can do what the TLS domain asks for.',
+      },
+      max_message_bytes: count(1048576, 'bytes', 'Longest message, that is frame, of a client; 1009 above.', {
+        minimum: 4096,
+        maximum: 67108864,
+      }),
+      messages_per_s: limit(0, 'messages/s', 'Messages of one client in a second, and as many at once; 1008 above.'),
+      backlog_bytes: count(
+        1048576,
+        'bytes',
+        'What a client may send beyond what its receivers take, where it cannot be stopped (uWebSockets.js); 1013 above.',
+      ),
+      chunk_bytes: count(16384, 'bytes', 'Longest body of a SEND to a client; longer ones are cut.', {
+        minimum: 2048,
+        maximum: 65536,
+      }),
+      ping_interval: count(
+        30,
+        's',
+        'How often clients are pinged; two pings without an answer end a connection. 0: never.',
+      ),
+      trusted_proxies: list(
+        'Addresses and CIDR blocks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.',
+        text('An address or block.'),
+      ),
+    }),
     msrp: group('Connections.', {
       send_timeout: limit(
         100,
@@ -267,7 +305,7 @@ export const configSchema: SchemaNode = {
       },
       destination: text('`stdout`, `stderr`, or a file, which is opened again on SIGHUP.', { default: 'stdout' }),
     }),
-    hooks: text('Module that exports any of `authenticate`, `authorize`, `nextHop`, `selectSocket`.'),
+    hooks: text('Module that exports any of `authenticate`, `authorize`, `nextHop`, `selectSocket`, `websocket`.'),
   },
 };
 

@@ -23,7 +23,8 @@ export interface AuthRequest {
   /** Own URI. */
   readonly uri: string;
   readonly user: string;
-  readonly password: string;
+  /** Undefined: something else shows who is there, so that none is asked for. */
+  readonly password: string | undefined;
   /** The only realm to give credentials to; undefined is any. */
   readonly realm: string | undefined;
   /** Lifetime asked for in seconds. */
@@ -65,6 +66,8 @@ export async function authenticate(
       }
     }
     if (response.status !== 401) throw refused(response);
+    const { password } = request;
+    if (password === undefined) throw refused(response, 'the relay asks for a password');
     const challenge = parseDigest(headerValue(response.headers, 'WWW-Authenticate') ?? '');
     const nonce = challenge?.get('nonce');
     const realm = challenge?.get('realm');
@@ -77,7 +80,7 @@ export async function authenticate(
     if ((challenge.get('algorithm') ?? 'MD5').toUpperCase() !== 'MD5') throw refused(response, 'unknown algorithm');
     if (authorization !== undefined && challenge.get('stale')?.toLowerCase() !== 'true') throw refused(response);
     const input = {
-      ha1: ha1(request.user, realm, request.password),
+      ha1: ha1(request.user, realm, password),
       uri: request.toPath.at(-1) as string,
       nonce,
       nc: '00000001',
@@ -118,7 +121,8 @@ async function sendAuth(
 
 function readGrant(response: ResponseFrame, request: AuthRequest, proof: string | undefined): AuthGrant {
   const info = parseAuthenticationInfo(headerValue(response.headers, 'Authentication-Info') ?? '');
-  if (request.requireRspauth && (proof === undefined || info?.get('rspauth')?.toLowerCase() !== proof)) {
+  const isProofDue = request.requireRspauth && request.password !== undefined;
+  if (isProofDue && (proof === undefined || info?.get('rspauth')?.toLowerCase() !== proof)) {
     throw new MsrpError('E_AUTH', 'the relay has not proven that it knows the password');
   }
   const expires = headerValue(response.headers, 'Expires') ?? '0';

@@ -6,19 +6,21 @@ import type { AuthGrant, AuthRequest } from './authenticate.ts';
 import { EndpointSession } from './endpoint-session.ts';
 import { MAX_TIMER_MS, PLATFORM, makeIdent } from './environment.ts';
 import type { EndpointEnvironment } from './environment.ts';
+import { openTransport } from './open-transport.ts';
 import { PeerConnection } from './peer-connection.ts';
-import type { ClientTls } from './peer-connection.ts';
 import type { ReceiverOptions } from './receiver.ts';
+import type { ClientTls } from './transport.ts';
 
 /** How to connect: through relays, or straight to a peer. */
 export interface ClientOptions extends ReceiverOptions {
   /**
-   * URIs of own relays, the nearest first: `msrps://relay.example.com:2855;tcp`. The client authenticates to each, to those
+   * URIs of own relays, the nearest first: `msrps://relay.example.com:2855;tcp`, or with `;ws` for one that is reached by WebSocket. The client authenticates to each, to those
    * further away through the nearer ones (relay R-013).
    */
   readonly relay?: string | readonly string[];
   /** Without a relay: the peer's URI to connect to. */
   readonly peer?: string;
+  /** Both may be missing where a cookie or the like says who connects by WebSocket (RFC 7977 section 5.3.1). */
   readonly user?: string;
   readonly password?: string;
   /** The realm to give the password to. Default: whichever the relay names (relay R-028). */
@@ -28,6 +30,8 @@ export interface ClientOptions extends ReceiverOptions {
   /** Refuse a relay that does not prove that it knows the password (D-33). Default true. */
   readonly requireRspauth?: boolean;
   readonly tls?: ClientTls;
+  /** Path and query of the URL of a relay with `;ws`. Default `/`. */
+  readonly webSocketPath?: string;
   /** Own URI. Default: the local address of the connection and a random session-id. */
   readonly uri?: string;
   /** Ends connecting and authenticating with `E_ABORTED`. */
@@ -64,26 +68,29 @@ export class MsrpClient extends EndpointSession {
     const relays = options.relay === undefined ? [] : [options.relay].flat();
     const first = relays[0] ?? options.peer;
     if (first === undefined) throw new MsrpError('E_ARGUMENT', 'neither relay nor peer is given');
-    if (relays.length > 0 && (options.user === undefined || options.password === undefined)) {
+    const isWebSocket = parseUri(first)?.transport === 'ws';
+    const given = [options.user, options.password].filter((value) => value !== undefined).length;
+    if (relays.length > 0 && given < 2 && (given > 0 || !isWebSocket)) {
       throw new MsrpError('E_ARGUMENT', 'a relay needs user and password');
     }
     checkOptions(options, relays);
     const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    const connection = await PeerConnection.connect(first, environment, {
+    const { tls, signal, webSocketPath } = options;
+    const transport = await openTransport(first, environment, {
       timeoutMs,
-      ...(options.tls === undefined ? {} : { tls: options.tls }),
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      ...(tls === undefined ? {} : { tls }),
+      ...(signal === undefined ? {} : { signal }),
+      ...(webSocketPath === undefined ? {} : { webSocketPath }),
     });
+    const connection = new PeerConnection(transport, environment);
     const abort = (): void => connection.destroy(new MsrpError('E_ABORTED'));
     options.signal?.addEventListener('abort', abort, { once: true });
     try {
-      const { address, port } = connection.localAddress;
-      const scheme = parseUri(first)?.scheme ?? 'msrp';
-      const uri = options.uri ?? `${scheme}://${hostText(address)}:${port}/${makeIdent(environment)};tcp`;
+      const uri = options.uri ?? ownUri(first, connection.localAddress, environment);
       const auth: Omit<AuthRequest, 'toPath'> = {
         uri,
         user: options.user ?? '',
-        password: options.password ?? '',
+        password: options.password,
         realm: options.realm,
         expiresS: options.expiresS,
         requireRspauth: options.requireRspauth ?? true,
@@ -193,6 +200,19 @@ interface RelayGrant {
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
+
+/** A client that does not know its address has a random name under `.invalid` (RFC 7977 section 5.2.1). */
+function ownUri(
+  first: string,
+  local: { readonly address: string; readonly port: number } | undefined,
+  environment: EndpointEnvironment,
+): string {
+  const { scheme = 'msrp', transport = 'tcp' } = parseUri(first) ?? {};
+  const label = new Uint8Array(8);
+  environment.random(label);
+  const { address = `${Buffer.from(label).toString('hex')}.invalid`, port = 2855 } = local ?? {};
+  return `${scheme}://${hostText(address)}:${port}/${makeIdent(environment)};${transport}`;
+}
 
 /** Nothing that the caller gives may end a header line and begin another. */
 function checkOptions({ uri, user = '', expiresS = 0 }: ClientOptions, relays: readonly string[]): void {

@@ -9,6 +9,7 @@ import { EndpointSession } from './endpoint-session.ts';
 import { PLATFORM, makeIdent } from './environment.ts';
 import type { EndpointEnvironment } from './environment.ts';
 import { PeerConnection, refuse } from './peer-connection.ts';
+import { SocketTransport } from './socket-transport.ts';
 import type { PeerHandler } from './peer-connection.ts';
 import type { ReceiverOptions } from './receiver.ts';
 
@@ -104,7 +105,7 @@ export class MsrpListener extends EventEmitter<{ session: [session: AcceptedSess
 
   #onConnection(socket: Socket): void {
     if (socket.destroyed) return;
-    const connection = new PeerConnection(socket, this.#environment);
+    const connection = new PeerConnection(new SocketTransport(socket), this.#environment);
     this.#connections.add(connection);
     let refused: { request: RequestFrame; status: number } | undefined;
     let bound: PeerHandler | undefined;

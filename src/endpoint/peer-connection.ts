@@ -1,6 +1,3 @@
-import { connect as connectTcp, isIP } from 'node:net';
-import type { Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
 import { MsrpError } from '../errors.ts';
 import { BIT, KIND, R, RECORD_WORDS, frameErrorName } from '../frame/record.ts';
 import { TsDecoder } from '../syntax/decoder.ts';
@@ -8,21 +5,8 @@ import { encodeResponse } from '../syntax/encode.ts';
 import { decodeFrame, headerValue } from '../syntax/frame.ts';
 import type { Frame, RequestFrame, ResponseFrame } from '../syntax/frame.ts';
 import { statusComment } from '../syntax/status.ts';
-import { parseUri } from '../syntax/uri.ts';
 import type { EndpointEnvironment } from './environment.ts';
-
-/** TLS of a client. */
-export interface ClientTls {
-  /** PEM: trusted CAs; those of the system without it. */
-  readonly ca?: string;
-  /** PEM: own certificate and key, for mutual TLS. */
-  readonly cert?: string;
-  readonly key?: string;
-  /** Name to send as SNI and to find in the certificate, instead of the host of the URI. */
-  readonly serverName?: string;
-  /** False accepts any certificate. For tests. Default true. */
-  readonly verify?: boolean;
-}
+import type { EndpointTransport } from './transport.ts';
 
 /** What a connection tells its owner. A SEND comes as head, body pieces and end; anything else whole. */
 export interface PeerHandler {
@@ -45,7 +29,7 @@ export interface Transaction {
 
 /** One connection of an endpoint: frames in, bytes out, and responses matched to requests. */
 export class PeerConnection {
-  readonly #socket: Socket;
+  readonly #transport: EndpointTransport;
   readonly #environment: EndpointEnvironment;
   readonly #framer = new TsDecoder();
   readonly #records = new Uint32Array(32 * RECORD_WORDS);
@@ -54,10 +38,12 @@ export class PeerConnection {
     { resolve: (response: ResponseFrame) => void; reject: (error: MsrpError) => void }
   >();
   #handler: PeerHandler | undefined;
+  /** Whoever closes it waits until nothing is left of it. */
+  #onGone: () => void = () => undefined;
   #rest: Buffer = Buffer.alloc(0);
   #closed = false;
   #turn: Promise<void> = Promise.resolve();
-  /** Octets of answers that the socket has not taken yet. */
+  /** Octets of answers that are not written yet. */
   #postedBytes = 0;
   /** Why nothing is read: bodies that are not stored yet; answers that the peer does not read. */
   #storing = false;
@@ -65,87 +51,35 @@ export class PeerConnection {
   #drained: Promise<void> | undefined;
   #letDrain: (() => void) | undefined;
 
-  constructor(socket: Socket, environment: EndpointEnvironment) {
-    this.#socket = socket;
+  constructor(transport: EndpointTransport, environment: EndpointEnvironment) {
+    this.#transport = transport;
     this.#environment = environment;
-    socket.setNoDelay(true);
-    socket.on('data', (chunk) => this.#onData(chunk));
-    socket.on('drain', () => this.#onDrain());
-    socket.on('error', (error) => this.#close(new MsrpError('E_CLOSED', error.message, { cause: error })));
-    socket.on('end', () => this.#close(undefined));
-    socket.on('close', () => this.#close(undefined));
-  }
-
-  /** Connects to the host and port of a URI (core section 7); TLS with SNI and verification for msrps (C-130, C-131). */
-  static async connect(
-    uri: string,
-    environment: EndpointEnvironment,
-    options: { tls?: ClientTls; signal?: AbortSignal; timeoutMs: number },
-  ): Promise<PeerConnection> {
-    const target = parseUri(uri);
-    if (target === undefined) throw new MsrpError('E_ARGUMENT', `${uri} is no MSRP URI`);
-    const { host } = target;
-    const port = target.port ?? 2855;
-    if (options.signal?.aborted === true) throw new MsrpError('E_ABORTED');
-    const { ca, cert, key, serverName, verify } = options.tls ?? {};
-    const name = serverName ?? host;
-    const socket =
-      target.scheme === 'msrp'
-        ? connectTcp({ host, port })
-        : connectTls({
-            host,
-            port,
-            ...(isIP(name) === 0 ? { servername: name } : {}),
-            ...(ca === undefined ? {} : { ca }),
-            ...(cert === undefined ? {} : { cert }),
-            ...(key === undefined ? {} : { key }),
-            rejectUnauthorized: verify !== false,
-            minVersion: 'TLSv1.2',
-          });
-    await new Promise<void>((resolve, reject) => {
-      const giveUp = (error: MsrpError): void => {
-        socket.destroy();
-        done();
-        reject(error);
-      };
-      const failed = (error: Error): void =>
-        giveUp(new MsrpError('E_CONNECT', `${host}:${port}: ${error.message}`, { cause: error }));
-      const aborted = (): void => giveUp(new MsrpError('E_ABORTED'));
-      const cancel = environment.setTimer(options.timeoutMs, () =>
-        failed(new Error(`no answer within ${options.timeoutMs} ms`)),
-      );
-      const done = (): void => {
-        cancel();
-        options.signal?.removeEventListener('abort', aborted);
-        socket.off('error', failed);
-        socket.on('error', () => undefined);
-      };
-      options.signal?.addEventListener('abort', aborted, { once: true });
-      socket.once('error', failed);
-      socket.once(target.scheme === 'msrp' ? 'connect' : 'secureConnect', () => {
-        done();
-        resolve();
-      });
+    transport.attach({
+      onData: (bytes) => this.#onData(bytes),
+      onDrain: () => this.#onDrain(),
+      onEnd: (error) =>
+        this.#close(error === undefined ? undefined : new MsrpError('E_CLOSED', error.message, { cause: error })),
+      onGone: () => this.#onGone(),
     });
-    return new PeerConnection(socket, environment);
   }
 
   get closed(): boolean {
     return this.#closed;
   }
 
-  get localAddress(): { address: string; port: number } {
-    return { address: this.#socket.localAddress ?? '127.0.0.1', port: this.#socket.localPort ?? 0 };
+  /** Undefined where it cannot be known. */
+  get localAddress(): { readonly address: string; readonly port: number } | undefined {
+    return this.#transport.local;
   }
 
   set handler(handler: PeerHandler) {
     this.#handler = handler;
   }
 
-  /** Writes bytes; resolves when there is room for more. */
+  /** Writes one frame; resolves when there is room for more. */
   async write(bytes: Uint8Array | string): Promise<void> {
     if (this.#closed) throw new MsrpError('E_CLOSED');
-    if (this.#socket.write(bytes)) return;
+    if (this.#transport.write(typeof bytes === 'string' ? Buffer.from(bytes) : bytes)) return;
     this.#drained ??= new Promise((resolve) => {
       this.#letDrain = resolve;
     });
@@ -161,7 +95,7 @@ export class PeerConnection {
     if (this.#closed) return;
     const bytes = typeof data === 'string' ? Buffer.from(data) : data;
     this.#postedBytes += bytes.length;
-    this.#socket.write(bytes, () => {
+    this.#transport.write(bytes, () => {
       this.#postedBytes -= bytes.length;
       if (this.#unread === undefined || this.#postedBytes > MAX_POSTED_BYTES / 2) return;
       this.#unread();
@@ -232,18 +166,18 @@ export class PeerConnection {
   async close(): Promise<void> {
     if (this.#closed) return;
     await new Promise<void>((resolve) => {
-      const cancel = this.#environment.setTimer(CLOSE_MS, () => this.#socket.destroy());
-      this.#socket.once('close', () => {
+      const cancel = this.#environment.setTimer(CLOSE_MS, () => this.#transport.destroy());
+      this.#onGone = () => {
         cancel();
         resolve();
-      });
-      this.#socket.end();
+      };
+      this.#transport.end();
     });
   }
 
   /** Ends the connection at once; what waits for answers fails with `error`. */
   destroy(error?: MsrpError): void {
-    this.#socket.destroy();
+    this.#transport.destroy();
     this.#close(error);
   }
 
@@ -281,8 +215,8 @@ export class PeerConnection {
 
   /** Reads, unless there is a reason not to. */
   #flow(): void {
-    if (this.#storing || this.#unread !== undefined) this.#socket.pause();
-    else if (!this.#closed) this.#socket.resume();
+    if (this.#storing || this.#unread !== undefined) this.#transport.pause();
+    else if (!this.#closed) this.#transport.resume();
   }
 
   #onRecord(bytes: Buffer, base: number, busy: Promise<void>[]): void {
@@ -294,7 +228,7 @@ export class PeerConnection {
     };
     if (kind === KIND.ERROR) {
       const code = frameErrorName(records[base + R.ISSUE] as number);
-      this.#socket.destroy();
+      this.#transport.destroy();
       this.#close(new MsrpError('E_CLOSED', `the peer has sent what is no MSRP (${code})`));
       return;
     }

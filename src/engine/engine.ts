@@ -402,6 +402,7 @@ export const CLOSE_REASONS = [
   'connect_timeout',
   'hop_refused',
   'merged',
+  'websocket_limit',
   'command',
   'shutdown',
 ] as const;

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
+import { isWebSocket } from '../config/listener-uri.ts';
 import { compareConfig } from '../config/reload.ts';
 import type { ConfigChange } from '../config/reload.ts';
 import { chooseEngine } from '../engine/choose.ts';
@@ -10,6 +11,7 @@ import type {
   BoundListener,
   ConnectionInfo,
   Engine,
+  EngineEvent,
   EngineStats,
   OwnAuthority,
   SessionInfo,
@@ -24,6 +26,7 @@ import type { SessionEntry } from '../relay/sessions.ts';
 import { TlsDomains } from '../tls/domains.ts';
 import type { TlsDomainInfo } from '../tls/domains.ts';
 import { EXPIRY_WARNING_DAYS } from '../tls/material.ts';
+import { WsGateway } from '../ws/gateway.ts';
 import { pooledRandom } from './pooled-random.ts';
 
 export interface ServerOptions {
@@ -51,6 +54,7 @@ export class Server {
   readonly listeners: readonly ServerListener[];
   readonly #engine: Engine;
   readonly #relay: Relay;
+  readonly #gateway: WsGateway;
   readonly #log: Logger;
   readonly #users: NonNullable<ServerOptions['users']>;
   #config: Config;
@@ -60,6 +64,7 @@ export class Server {
     choice: EngineChoice;
     engine: Engine;
     relay: Relay;
+    gateway: WsGateway;
     log: Logger;
     listeners: readonly ServerListener[];
     config: Config;
@@ -70,6 +75,7 @@ export class Server {
     this.listeners = parts.listeners;
     this.#engine = parts.engine;
     this.#relay = parts.relay;
+    this.#gateway = parts.gateway;
     this.#log = parts.log;
     this.#config = parts.config;
     this.#users = parts.users;
@@ -83,8 +89,9 @@ export class Server {
   async reload(config: Config): Promise<ConfigChange> {
     const change = compareConfig(this.#config, config);
     const parts = await readParts(config, this.#users, this.#tls);
-    this.#swapTls(parts.tls);
+    this.#swapTls(parts.tls, config);
     this.#relay.reload(parts);
+    this.#gateway.reload(config.websocket, parts.hooks);
     this.#engine.setLimits(config.limits);
     this.#engine.setAuthorities(authorities(config, this.listeners));
     this.#log.level = config.log.level;
@@ -121,13 +128,16 @@ export class Server {
   }
 
   /** All that is to be served is found before anything is swapped. */
-  #swapTls(tls: TlsDomains): void {
+  #swapTls(tls: TlsDomains, config = this.#config): void {
     const specs = this.listeners.flatMap(({ listener, address, port }, i) => {
       const entry = this.#config.listeners[i];
-      if (entry?.scheme !== 'msrps') return [];
-      return [{ listener, spec: tls.server({ address, port, domain: entry.tlsDomain }) }];
+      if (entry?.scheme !== 'msrps' && entry?.scheme !== 'wss') return [];
+      const { scheme, tlsDomain: domain } = entry;
+      return [{ listener, scheme, spec: tls.server({ address, port, domain }) }];
     });
-    for (const { listener, spec } of specs) this.#engine.updateTls(listener, spec);
+    for (const { listener, scheme, spec } of specs)
+      if (scheme === 'msrps') this.#engine.updateTls(listener, spec);
+      else this.#gateway.updateTls(listener, { spec, files: filesOf(config) });
     this.#tls = tls;
     warnOfExpiry(tls, this.#log);
   }
@@ -135,12 +145,15 @@ export class Server {
   /** Takes no new connections and sessions, lets what is under way finish (`limits.drain_s`), then stops. */
   async drain(): Promise<void> {
     this.#relay.drain();
+    this.#gateway.drain();
     await this.#engine.drain(this.#config.drainMs);
+    this.#gateway.stop();
     this.#relay.stop();
   }
 
   async stop(): Promise<void> {
     await this.#engine.stop();
+    this.#gateway.stop();
     this.#relay.stop();
   }
 
@@ -181,34 +194,47 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     },
     random: pooledRandom(),
   };
-  const engine = choice.create({ limits: config.limits, environment, onEvents: (events) => relay.handle(events) });
+  const onEvents = (events: readonly EngineEvent[]): void => {
+    relay.handle(events);
+    gateway.handle(events);
+  };
+  const engine = choice.create({ limits: config.limits, environment, onEvents });
   const resolver = new NextHopResolver({ nowMs: environment.nowMs, random: Math.random });
   const relay = new Relay({ ...parts, engine, environment, log, resolver });
+  const gateway = new WsGateway({
+    engine,
+    log,
+    environment,
+    settings: config.websocket,
+    hooks: parts.hooks,
+    limits: config.limits,
+    onIdentity: (connection, identity) => relay.vouch(connection, identity),
+  });
   const listeners: ServerListener[] = [];
   try {
     for (const entry of config.listeners) {
-      const { address: wanted, port: wantedPort, tlsDomain } = entry;
-      const tls =
-        entry.scheme === 'msrps'
-          ? parts.tls.server({ address: wanted, port: wantedPort, domain: tlsDomain })
-          : undefined;
-      const bound = await engine.listen({
-        address: entry.address,
-        port: entry.port,
-        ...(tls === undefined ? {} : { tls }),
-      });
+      const { address: wanted, port: wantedPort, tlsDomain, scheme } = entry;
+      const isSecure = scheme === 'msrps' || scheme === 'wss';
+      const tls = isSecure ? parts.tls.server({ address: wanted, port: wantedPort, domain: tlsDomain }) : undefined;
+      const bound = isWebSocket(entry)
+        ? await gateway.listen({
+            ...entry,
+            ...(tls === undefined ? {} : { tls: { spec: tls, files: filesOf(config) } }),
+          })
+        : await engine.listen({ address: entry.address, port: entry.port, ...(tls === undefined ? {} : { tls }) });
       const host = entry.advertise?.host ?? entry.address;
       // An advertised port of 0 is that of the socket.
       const port = entry.advertise === undefined || entry.advertise.port === 0 ? bound.port : entry.advertise.port;
-      relay.addListener({ listener: bound.listener, tls: tls !== undefined, host, port });
-      listeners.push({ ...bound, uri: `${entry.scheme}://${host.includes(':') ? `[${host}]` : host}:${port};tcp` });
-      log.info(
-        { listener: bound.listener, address: bound.address, port: bound.port, scheme: entry.scheme },
-        'listening',
-      );
+      relay.addListener({ listener: bound.listener, tls: isSecure, host, port });
+      const transport = isWebSocket(entry) ? 'ws' : 'tcp';
+      const uri = `${isSecure ? 'msrps' : 'msrp'}://${host.includes(':') ? `[${host}]` : host}:${port};${transport}`;
+      listeners.push({ listener: bound.listener, address: bound.address, port: bound.port, uri });
+      log.info({ ...bound, scheme }, 'listening');
     }
+    nameWebSockets(config, listeners, relay);
   } catch (error) {
     await engine.stop();
+    gateway.stop();
     relay.stop();
     throw error;
   }
@@ -219,7 +245,35 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     { engine: kind, framer, ...(version === undefined ? {} : { version }), reason, node: process.version },
     'engine chosen',
   );
-  return new Server({ choice, engine, relay, log, listeners, config, users, tls: parts.tls });
+  return new Server({ choice, engine, relay, gateway, log, listeners, config, users, tls: parts.tls });
+}
+
+/**
+ * Use-Path of a WebSocket client has to lead other relays here, by TCP (RFC 7977 section 5.2.2, X-008): it names the first msrps
+ * listener, else the first msrp listener. Where there is none, only WebSocket clients of this relay can be reached.
+ */
+function nameWebSockets(config: Config, listeners: readonly ServerListener[], relay: Relay): void {
+  const schemes = config.listeners.map(({ scheme }) => scheme);
+  const at = schemes.includes('msrps') ? schemes.indexOf('msrps') : schemes.indexOf('msrp');
+  const by = listeners[at];
+  const entry = config.listeners[at];
+  if (by === undefined || entry === undefined) return;
+  const host = entry.advertise?.host ?? entry.address;
+  const port = entry.advertise === undefined || entry.advertise.port === 0 ? by.port : entry.advertise.port;
+  for (const [i, { listener }] of listeners.entries()) {
+    const { scheme } = config.listeners[i] as Config['listeners'][number];
+    if (scheme === 'ws' || scheme === 'wss') relay.addListener({ listener, tls: entry.scheme === 'msrps', host, port });
+  }
+}
+
+/** The files of a TLS domain that has one certificate. */
+function filesOf({ tlsDomains }: Config): (domain: string) => { certificate: string; privateKey: string } | undefined {
+  return (domain) => {
+    const { certificateFiles = [], privateKeyFiles = [] } = tlsDomains[domain] ?? {};
+    const [certificate, second] = certificateFiles;
+    if (certificate === undefined || second !== undefined) return undefined;
+    return { certificate, privateKey: privateKeyFiles[0] ?? certificate };
+  };
 }
 
 /** Everything that is read from files, checked. */

@@ -22,6 +22,19 @@ export interface Hooks {
     method: string;
     pathLength: number;
   }): MaybePromise<undefined | null | { refuse: number } | { host: string; port: number; tls?: boolean }>;
+  /**
+   * Who a WebSocket handshake shows to be there, by its cookie or `Authorization`; header values are as received, empty without
+   * one. Nothing: AUTH asks for a digest, as everywhere. A user: AUTH is granted without one (RFC 7977 section 5.3.1).
+   */
+  websocket?(request: {
+    remote: string;
+    path: string;
+    query: string;
+    host: string;
+    origin: string;
+    cookie: string;
+    authorization: string;
+  }): MaybePromise<undefined | null | { user: string; realm?: string } | { refuse: number }>;
   /** Local address to dial a next hop from. */
   selectSocket?(request: {
     user: string;
@@ -33,7 +46,13 @@ export interface Hooks {
 
 type MaybePromise<T> = T | Promise<T>;
 
-const HOOK_NAMES = ['authenticate', 'authorize', 'nextHop', 'selectSocket'] as const satisfies readonly (keyof Hooks)[];
+const HOOK_NAMES = [
+  'authenticate',
+  'authorize',
+  'nextHop',
+  'selectSocket',
+  'websocket',
+] as const satisfies readonly (keyof Hooks)[];
 
 /** Loads a hooks module; rejects with `E_HOOKS` when it cannot be loaded or exports what is no hook. */
 export async function loadHooks(path: string): Promise<Hooks> {

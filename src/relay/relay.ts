@@ -15,7 +15,7 @@ import { escapePeer, redactUri } from '../log/escape.ts';
 import type { Header } from '../syntax/frame.ts';
 import { statusComment } from '../syntax/status.ts';
 import { parseUri, sameUriText } from '../syntax/uri.ts';
-import { authenticate } from './auth/authenticate.ts';
+import { authenticate, grantKnown } from './auth/authenticate.ts';
 import type { AuthOutcome } from './auth/authenticate.ts';
 import { NonceSource, nonceBinding } from './auth/nonce.ts';
 import { readSecret } from './credentials.ts';
@@ -73,6 +73,8 @@ export class Relay {
   readonly #sessions = new SessionRegistry();
   readonly #peers = new Map<ConnectionId, Peer>();
   readonly #listeners = new Map<ListenerId, ListenerIdentity>();
+  /** Users whom something else than a digest has shown to be there. */
+  readonly #identities = new Map<ConnectionId, { readonly user: string; readonly realm: string | undefined }>();
   #settings: RelaySettings;
   #credentials: CredentialStore;
   #hooks: Hooks;
@@ -104,6 +106,11 @@ export class Relay {
   /** Says under which name connections of a listener reach this relay. */
   addListener(identity: ListenerIdentity): void {
     this.#listeners.set(identity.listener, identity);
+  }
+
+  /** Says who a connection belongs to, known by other means than a digest (RFC 7977 section 5.3.1). */
+  vouch(connection: ConnectionId, identity: { readonly user: string; readonly realm: string | undefined }): void {
+    this.#identities.set(connection, identity);
   }
 
   /** Swaps settings, users and hooks; sessions stay. */
@@ -181,6 +188,7 @@ export class Relay {
   #onClosed(event: ClosedEvent): void {
     const { connection, direction, reason, detail, bytesIn, bytesOut, remote } = event;
     this.#peers.delete(connection);
+    this.#identities.delete(connection);
     this.#nonces.forget(nonceBinding(connection));
     const fields = {
       connection,
@@ -235,7 +243,11 @@ export class Relay {
       return;
     }
     if (relayBehind(peer, event.fromPath[0] as string) !== undefined) peer.isRelay = true;
-    const outcome = await authenticate(event, this.#settings, this.#nonces, this.#store(peer));
+    const identity = this.#identities.get(connection);
+    const outcome =
+      identity === undefined
+        ? await authenticate(event, this.#settings, this.#nonces, this.#store(peer))
+        : grantKnown(event, this.#settings, identity);
     if (outcome.kind === 'granted') await this.#grant(event, peer, outcome);
     else {
       const user = outcome.user === undefined ? undefined : escapePeer(outcome.user);

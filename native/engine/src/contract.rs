@@ -192,13 +192,14 @@ pub enum CloseReason {
     ConnectTimeout,
     HopRefused,
     Merged,
+    WebsocketLimit,
     Command,
     Shutdown,
 }
 
 impl CloseReason {
     /// All reasons, in the order of the contract.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::PeerClosed,
         Self::PeerReset,
         Self::ProtocolError,
@@ -218,6 +219,7 @@ impl CloseReason {
         Self::ConnectTimeout,
         Self::HopRefused,
         Self::Merged,
+        Self::WebsocketLimit,
         Self::Command,
         Self::Shutdown,
     ];
@@ -245,6 +247,7 @@ impl CloseReason {
             Self::ConnectTimeout => "connect_timeout",
             Self::HopRefused => "hop_refused",
             Self::Merged => "merged",
+            Self::WebsocketLimit => "websocket_limit",
             Self::Command => "command",
             Self::Shutdown => "shutdown",
         }

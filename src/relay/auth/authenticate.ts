@@ -99,6 +99,27 @@ export async function authenticate(
   return { kind: 'granted', user, realm, expiresS: expires, headers: [['Authentication-Info', info]] };
 }
 
+/** What an AUTH of a user comes to whom something else has shown to be there: no challenge, and no proof (RFC 7977, X-011). */
+export function grantKnown(
+  request: Pick<RequestEvent, 'toPath' | 'headers'>,
+  settings: RelaySettings,
+  { user, realm }: { readonly user: string; readonly realm: string | undefined },
+): AuthOutcome {
+  const refused = (cause: 'malformed' | 'expires', status: number, headers: readonly Header[]): AuthOutcome => ({
+    kind: 'refused',
+    answer: { status, comment: statusComment(status), headers },
+    cause,
+    failed: cause === 'malformed',
+    user,
+  });
+  const wanted = headerValue(request.headers, 'Expires');
+  if (wanted !== undefined && !isSeconds(wanted)) return refused('malformed', 400, []);
+  const expiresS = chooseExpires(wanted, settings);
+  if (typeof expiresS !== 'number') return refused('expires', 423, [expiresS]);
+  const host = parseUri(request.toPath.at(-1) as string)?.host ?? '';
+  return { kind: 'granted', user, realm: realm ?? settings.authRealm ?? host, expiresS, headers: [] };
+}
+
 /** The lifetime of a session in seconds, or the header of a 423 (R-033, D-39). `wanted` is digits. */
 function chooseExpires(wanted: string | undefined, settings: RelaySettings): number | Header {
   if (wanted === undefined) return settings.authExpiresS;
