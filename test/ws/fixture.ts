@@ -74,33 +74,32 @@ export async function handshake(
   url: string,
   protocols: string[] = ['msrp'],
   options: ClientOptions = {},
-): Promise<{ socket?: WebSocket; status: number; headers: Record<string, unknown> }> {
+): Promise<{
+  socket?: WebSocket;
+  status: number;
+  headers: Record<string, unknown>;
+  closed: Promise<{ code: number; reason: string }>;
+}> {
   const socket = new WebSocket(url, protocols, { perMessageDeflate: true, ...options });
   let headers: Record<string, unknown> = {};
+  // From the beginning: it may close before whoever waits for that looks.
+  const closed = new Promise<{ code: number; reason: string }>((resolve) =>
+    socket.once('close', (code, reason) => resolve({ code, reason: reason.toString() })),
+  );
   socket.on('upgrade', (response) => {
     ({ headers } = response);
   });
   return within(
     'a handshake',
     new Promise((resolve, reject) => {
-      socket.on('open', () => resolve({ socket, status: 101, headers }));
+      socket.on('open', () => resolve({ socket, status: 101, headers, closed }));
       socket.on('unexpected-response', (request, response) => {
         response.resume();
         request.destroy();
-        resolve({ status: response.statusCode ?? 0, headers: response.headers });
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, closed });
       });
       socket.on('error', reject);
     }),
-  );
-}
-
-/** Waits for the close of a WebSocket. */
-export function closeOf(socket: WebSocket): Promise<{ code: number; reason: string }> {
-  return within(
-    'the close of a WebSocket',
-    new Promise((resolve) =>
-      socket.once('close', (code: number, reason: Buffer) => resolve({ code, reason: reason.toString() })),
-    ),
   );
 }
 
@@ -124,7 +123,10 @@ export class RawWebSocket {
       'Sec-WebSocket-Protocol: msrp',
     ];
     socket.write(`${lines.join('\r\n')}\r\n\r\n`);
-    await within('the 101', raw.#until(() => raw.#received.includes('\r\n\r\n')));
+    await within(
+      'the 101',
+      raw.#until(() => raw.#received.includes('\r\n\r\n')),
+    );
     raw.#received = raw.#received.subarray(raw.#received.indexOf('\r\n\r\n') + 4);
     return raw;
   }
@@ -154,12 +156,17 @@ export class RawWebSocket {
     length[0]! |= masked ? 0x80 : 0;
     const mask = randomBytes(4);
     if (masked) for (let i = 0; i < body.length; i++) body[i]! ^= mask[i & 3]!;
-    this.#socket.write(Buffer.concat([Buffer.from([(fin ? 0x80 : 0) | opcode]), length, ...(masked ? [mask] : []), body]));
+    this.#socket.write(
+      Buffer.concat([Buffer.from([(fin ? 0x80 : 0) | opcode]), length, ...(masked ? [mask] : []), body]),
+    );
   }
 
   /** The code of the close frame; 1006 when it was cut off without one. */
   async closeCode(): Promise<number> {
-    await within('its end', this.#until(() => this.#closed || this.#closeFrame() !== undefined));
+    await within(
+      'its end',
+      this.#until(() => this.#closed || this.#closeFrame() !== undefined),
+    );
     return this.#closeFrame() ?? 1006;
   }
 

@@ -102,7 +102,10 @@ for (const stack of STACKS) {
 
     it('what is malformed and delimited is answered, as over TCP', async () => {
       const raw = await RawWebSocket.open(relay.port);
-      raw.write(BINARY, 'MSRP bad00001 SEND\r\nTo-Path: nothing\r\nFrom-Path: msrps://x.invalid:2855/c;ws\r\n-------bad00001$\r\n');
+      raw.write(
+        BINARY,
+        'MSRP bad00001 SEND\r\nTo-Path: nothing\r\nFrom-Path: msrps://x.invalid:2855/c;ws\r\n-------bad00001$\r\n',
+      );
       raw.write(BINARY, ask('after001'));
       let answer = await raw.message();
       if (answer.startsWith('MSRP bad00001')) {
