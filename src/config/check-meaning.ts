@@ -78,12 +78,13 @@ class MeaningChecker {
       if (before !== undefined && parsed.port !== 0) this.#wrong(path, `listens where listeners[${before}] does`);
       seen.set(place, i);
       this.#advertise(i, path, parsed, advertise, relay);
-      for (const key of ['path', 'origins'] as const)
-        if (options[key] !== undefined && !isWebSocket(parsed))
-          this.#wrong(['listeners', i, key], 'for ws and wss listeners only');
+      const { path: wsPath = '/', origins = [] } = options;
+      const misplaced = [...(wsPath === '/' ? [] : ['path']), ...(String(origins) === '' ? [] : ['origins'])];
+      for (const key of isWebSocket(parsed) ? [] : misplaced)
+        this.#wrong(['listeners', i, key], 'for ws and wss listeners only');
       if (parsed.scheme === 'msrps' || parsed.scheme === 'wss') this.#tlsListener(path, i, tlsDomain, domains);
       else if (tlsDomain !== undefined)
-        this.#wrong(['listeners', i, 'tls_domain'], `${parsed.scheme} listeners have no TLS domain`);
+        this.#wrong(['listeners', i, 'tls_domain'], `a listener with ${parsed.scheme} has no TLS domain`);
       else if (!isLoopback(parsed.address)) {
         const plain = relay['allow_plain_auth'] === true;
         this.#warn(

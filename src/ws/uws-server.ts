@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import type { TlsDomain, TlsInfo } from '../engine/engine.ts';
 import { MsrpError } from '../errors.ts';
 import { CODE } from './close-code.ts';
@@ -13,28 +14,30 @@ import type {
   WsSocket,
   WsTls,
 } from './socket.ts';
-import type { Uws, UwsApp, UwsRequest, UwsResponse, UwsTlsFiles, UwsWebSocket } from './uws.ts';
+import type { Uws, UwsApp, UwsRequest, UwsResponse, UwsWebSocket } from './uws.ts';
 import { plainAddress } from './upgrade.ts';
 
 /** Listens with uWebSockets.js. Rejects with `E_LISTEN` or `E_TLS_MATERIAL`. */
 export async function startUwsServer(options: WsServerOptions, uws: Uws): Promise<WsServer> {
-  const { address, port } = options;
-  // It shares ports, so that a reload can take over: one that another process listens on must be found out otherwise.
-  if (port !== 0) await assertFree(address, port);
-  return new UwsServer(options, uws);
+  // It shares ports, unless it has chosen one itself, so that after a reload another app can take over: whether somebody else
+  // listens there has to be found out first.
+  const port = await freePort(options.address, options.port);
+  return new UwsServer({ ...options, port }, uws);
 }
 
-/** Why uWebSockets.js cannot serve these TLS domains as they are meant to be; undefined when it can. */
+/**
+ * Why uWebSockets.js cannot serve these TLS domains as they are meant to be; undefined when it can. (It has certificates by server
+ * name, but writes to the standard output when they are set up, which is where the log goes.)
+ */
 export function uwsObjection({ spec, files }: WsTls): string | undefined {
-  if (spec.fallback === undefined) return 'it serves a certificate whatever name is asked for';
-  for (const domain of [spec.fallback, ...spec.byName.map((entry) => entry.domain)]) {
-    const { name } = domain;
-    if (domain.identities.length !== 1 || files(name) === undefined) return `tls.domains.${name} has two certificates`;
-    if (domain.requireCert) return `tls.domains.${name} asks clients for certificates`;
-    if (domain.minVersion !== 'TLSv1.2' || domain.maxVersion !== 'TLSv1.3') return `tls.domains.${name} has tls_method`;
-    if (domain.ciphers !== undefined) return `tls.domains.${name} has ciphers_list`;
-    if (domain.curves !== undefined) return `tls.domains.${name} has ec_curve`;
-  }
+  const domain = spec.fallback;
+  if (domain === undefined || spec.byName.length > 0) return 'there are several domains, chosen by name';
+  const { name } = domain;
+  if (domain.identities.length !== 1 || files(name) === undefined) return `tls.domains.${name} has two certificates`;
+  if (domain.requireCert) return `tls.domains.${name} asks clients for certificates`;
+  if (domain.minVersion !== 'TLSv1.2' || domain.maxVersion !== 'TLSv1.3') return `tls.domains.${name} has tls_method`;
+  if (domain.ciphers !== undefined) return `tls.domains.${name} has ciphers_list`;
+  if (domain.curves !== undefined) return `tls.domains.${name} has ec_curve`;
   return undefined;
 }
 
@@ -47,7 +50,7 @@ interface UserData {
 class UwsServer implements WsServer {
   readonly implementation = 'uws';
   readonly address: string;
-  port: number;
+  readonly port: number;
   readonly #options: WsServerOptions;
   readonly #uws: Uws;
   /** The last one accepts; the WebSockets of those before it live on. */
@@ -60,17 +63,19 @@ class UwsServer implements WsServer {
     this.#uws = uws;
     this.address = options.address;
     this.port = options.port;
-    this.#start(options.tls);
+    this.#listen(this.#makeApp(options.tls));
+    this.#name(options.tls);
   }
 
-  /** Its certificates cannot be exchanged: another app takes the port over. */
+  /** Its certificate cannot be exchanged: another app takes the port over. */
   updateTls(tls: WsTls): void {
     const objection = uwsObjection(tls);
     if (objection !== undefined)
       throw new MsrpError('E_TLS_MATERIAL', `uWebSockets.js cannot serve it (${objection}): this needs a restart`);
     const before = this.#listening;
-    this.#start(tls);
+    this.#listen(this.#makeApp(tls));
     this.#uws.us_listen_socket_close(before);
+    this.#name(tls);
   }
 
   close(): void {
@@ -84,10 +89,8 @@ class UwsServer implements WsServer {
     for (const app of this.#apps.splice(0)) app.close();
   }
 
-  /** Makes an app, and listens with it. */
-  #start(tls: WsTls | undefined): void {
+  #listen(app: UwsApp): void {
     const { address, port } = this;
-    const app = this.#makeApp(tls);
     let listening: unknown = false;
     app.listen(address, port, (socket) => {
       listening = socket;
@@ -98,26 +101,20 @@ class UwsServer implements WsServer {
     }
     this.#apps.push(app);
     this.#listening = listening;
-    this.port = this.#uws.us_socket_local_port(listening);
+  }
+
+  /** What was agreed on in a handshake is not to be had. */
+  #name(tls: WsTls | undefined): void {
     const domain = tls?.spec.fallback?.name;
-    // What was agreed on in a handshake is not to be had.
     if (domain !== undefined) this.#tls = { domain, protocol: 'unknown', cipher: 'unknown', resumed: false };
   }
 
   #makeApp(tls: WsTls | undefined): UwsApp {
     if (tls === undefined) return this.#route(this.#uws.App());
-    const { spec, files } = tls;
-    const filesOf = ({ name }: TlsDomain): UwsTlsFiles => {
-      const { certificate, privateKey } = files(name) as { certificate: string; privateKey: string };
-      return { cert_file_name: certificate, key_file_name: privateKey };
-    };
+    const { name } = tls.spec.fallback as TlsDomain;
+    const { certificate, privateKey } = tls.files(name) as { certificate: string; privateKey: string };
     try {
-      const app = this.#route(this.#uws.SSLApp(filesOf(spec.fallback as TlsDomain)));
-      for (const { pattern, domain } of spec.byName) {
-        app.addServerName(pattern, filesOf(domain));
-        this.#route(app.domain(pattern));
-      }
-      return app;
+      return this.#route(this.#uws.SSLApp({ cert_file_name: certificate, key_file_name: privateKey }));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new MsrpError('E_TLS_MATERIAL', `uWebSockets.js: ${reason}`, { cause: error });
@@ -263,14 +260,17 @@ class UwsSocket implements WsSocket {
   }
 }
 
-/** Rejects with `E_LISTEN` when somebody listens there. */
-async function assertFree(host: string, port: number): Promise<void> {
+/** The port, or a free one instead of 0. Rejects with `E_LISTEN` when somebody listens there. */
+async function freePort(host: string, port: number): Promise<number> {
   const probe = createServer();
-  await new Promise<void>((resolve, reject) => {
+  return new Promise((resolve, reject) => {
     probe.once('error', (error) =>
       reject(new MsrpError('E_LISTEN', `${host}:${port}: ${error.message}`, { cause: error })),
     );
-    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve()));
+    probe.listen({ host, port, exclusive: true }, () => {
+      const { port: free } = probe.address() as AddressInfo;
+      probe.close(() => resolve(free));
+    });
   });
 }
 

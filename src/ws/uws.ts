@@ -3,23 +3,14 @@
  */
 export interface Uws {
   App(): UwsApp;
-  SSLApp(files: UwsTlsFiles): UwsApp;
+  SSLApp(files: { readonly cert_file_name: string; readonly key_file_name: string }): UwsApp;
   us_listen_socket_close(socket: unknown): void;
-  us_socket_local_port(socket: unknown): number;
-}
-
-export interface UwsTlsFiles {
-  readonly cert_file_name: string;
-  readonly key_file_name: string;
 }
 
 export interface UwsApp {
   ws<Data>(pattern: string, behavior: UwsBehavior<Data>): UwsApp;
   any(pattern: string, handler: (response: UwsResponse, request: UwsRequest) => void): UwsApp;
   listen(host: string, port: number, done: (socket: unknown) => void): UwsApp;
-  addServerName(pattern: string, files: UwsTlsFiles): UwsApp;
-  /** Routes from now on are for this server name. */
-  domain(pattern: string): UwsApp;
   close(): UwsApp;
 }
 
