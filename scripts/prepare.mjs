@@ -26,6 +26,8 @@ export async function build() {
   const { configSchema } = await import(pathToFileURL(join(root, 'dist', 'config', 'schema.js')).href);
   mkdirSync(join(root, 'dist', 'config'), { recursive: true });
   writeFileSync(join(root, 'dist', 'config', 'config.schema.json'), `${JSON.stringify(configSchema, undefined, 2)}\n`);
+  const { buildBrowser } = await import('./browser.mjs');
+  await buildBrowser();
   chmodSync(join(root, 'dist', 'cli', 'main.js'), 0o755);
   writeFileSync(stamp, '');
 }

@@ -25,6 +25,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   config: ['ws', 'relay', 'tls', 'engine', 'syntax', 'errors'],
   listen: ['config', 'ws', 'relay', 'tls', 'engine', 'log', 'errors'],
   cli: ['listen', 'config', 'tls', 'endpoint', 'measure', 'parse', 'addon', 'syntax', 'log', 'errors'],
+  browser: ['endpoint', 'syntax', 'errors'],
   index: ['listen', 'config', 'relay', 'endpoint', 'parse', 'syntax', 'errors'],
 };
 

@@ -1,5 +1,3 @@
-import { randomFillSync } from 'node:crypto';
-import { performance } from 'node:perf_hooks';
 import { TID_LENGTH, identOf } from '../syntax/tid.ts';
 
 /** Time and randomness of an endpoint; tests pass their own. */
@@ -12,17 +10,6 @@ export interface EndpointEnvironment {
 
 /** A longer timer of the platform fires at once. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
-
-/** The clock and the random numbers of the platform. Timers do not keep a process alive. */
-export const PLATFORM: EndpointEnvironment = {
-  nowMs: () => performance.now(),
-  setTimer: (delayMs, fire) => {
-    const timer = setTimeout(fire, delayMs);
-    timer.unref();
-    return () => clearTimeout(timer);
-  },
-  random: (into) => void randomFillSync(into),
-};
 
 /** A new transaction id, Message-ID or session-id: 95 random bits (core C-030, C-040, C-116). */
 export function makeIdent(environment: EndpointEnvironment): string {

@@ -1,8 +1,8 @@
 import { open } from 'node:fs/promises';
 import { MsrpError } from '../errors.ts';
 
-/** What can be sent. A file is read while it is sent. */
-export type SendBody = string | Uint8Array | AsyncIterable<Uint8Array> | { readonly file: string };
+/** What can be sent. A file, or a Blob, is read while it is sent. */
+export type SendBody = string | Uint8Array | Blob | AsyncIterable<Uint8Array> | { readonly file: string };
 
 /** A body as chunks. */
 export interface ChunkSource {
@@ -25,6 +25,7 @@ export async function openBody(body: SendBody, chunkBytes: number): Promise<Chun
   if (body instanceof Uint8Array) {
     return source(cutWhole(Buffer.from(body.buffer, body.byteOffset, body.byteLength), chunkBytes), body.byteLength);
   }
+  if (body instanceof Blob) return source(cutStream(readBlob(body), chunkBytes), body.size);
   if (typeof body === 'object' && 'file' in body) return openFile(body.file, chunkBytes);
   if (typeof body === 'object' && Symbol.asyncIterator in body) {
     const stop = (body as { destroy?: () => void }).destroy?.bind(body);
@@ -61,6 +62,14 @@ async function openFile(file: string, chunkBytes: number): Promise<ChunkSource> 
   };
   return source(cutStream(read(), chunkBytes), total);
 }
+
+async function* readBlob(blob: Blob): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < blob.size; at += BLOB_BYTES)
+    yield new Uint8Array(await blob.slice(at, at + BLOB_BYTES).arrayBuffer());
+}
+
+/** Octets of a Blob that are read at once. */
+const BLOB_BYTES = 262_144;
 
 function source(pieces: AsyncGenerator<Buffer>, total: number | undefined, stop?: () => void): ChunkSource {
   const chunks = withLast(pieces);

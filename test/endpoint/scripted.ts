@@ -5,7 +5,7 @@ import { createServer as createTlsServer } from 'node:tls';
 import { MsrpClient } from '../../src/endpoint/client.ts';
 import type { ClientOptions } from '../../src/endpoint/client.ts';
 import type { EndpointEnvironment } from '../../src/endpoint/environment.ts';
-import { PLATFORM } from '../../src/endpoint/environment.ts';
+import { PLATFORM } from '../../src/endpoint/platform.ts';
 import { digestRspauth, formatAuthenticationInfo, ha1, parseDigest } from '../../src/syntax/digest.ts';
 import type { RequestFrame } from '../../src/syntax/frame.ts';
 import { Peer, frame, header, within } from '../engine/harness.ts';

@@ -133,7 +133,7 @@ for (const stack of STACKS) {
 async function logIn(socket: import('ws').WebSocket, relay: string, own: string): Promise<string> {
   const { authenticate } = await import('../../src/endpoint/authenticate.ts');
   const { PeerConnection } = await import('../../src/endpoint/peer-connection.ts');
-  const { PLATFORM } = await import('../../src/endpoint/environment.ts');
+  const { PLATFORM } = await import('../../src/endpoint/platform.ts');
   const connection = new PeerConnection(
     {
       attach: ({ onData }) => {

@@ -1,0 +1,2 @@
+/** What of Node the bundle has everywhere. */
+export { Buffer } from 'buffer';
