@@ -135,8 +135,9 @@ function onMessage(message) {
   const name = /filename="([^"]*)"/.exec(disposition)?.[1];
   const { entry } = incoming.get(message.messageId) ?? {};
   incoming.delete(message.messageId);
-  // Who has written first is who is answered.
-  if ($('peer').value === '') $('peer').value = message.fromPath.join(' ');
+  // Who has written first is who is answered; the way through the own relay is not part of that path.
+  const path = message.fromPath.filter((uri) => !client.usePath.includes(uri));
+  if ($('peer').value === '') $('peer').value = path.join(' ');
   if (message.contentType.startsWith('text/plain') && name === undefined && entry === undefined) {
     show(message.text());
     return;

@@ -59,6 +59,10 @@ listeners:
   # - uri: msrps:[::]:2855
   #   advertise: relay.example.com:2855
   #   tls_domain: default
+  # Browsers (docs/websocket.md):
+  # - uri: wss:[::]:443
+  #   advertise: relay.example.com:443
+  #   origins: [https://chat.example.com]
 
 msrp:
   # OpenSIPS closes a connection that takes nothing for 100 ms. Mobile networks pause for seconds.
@@ -110,5 +114,5 @@ log:
   level: info
   destination: stdout
 
-# hooks: ./policy.mjs          # exports any of authenticate, authorize, nextHop, selectSocket
+# hooks: ./policy.mjs          # exports any of authenticate, authorize, nextHop, selectSocket, websocket
 `;
