@@ -188,6 +188,8 @@ class NodeSocket implements WsSocket {
   handler: WsHandler | undefined;
   readonly #websocket: WebSocket;
   readonly #socket: Socket;
+  /** Bytes of messages that are not with the kernel: pings do not count. */
+  #unsent = 0;
   #violation: { readonly code: number; readonly detail: string } | undefined;
 
   constructor(websocket: WebSocket, socket: Socket, onGone: () => void) {
@@ -210,8 +212,11 @@ class NodeSocket implements WsSocket {
 
   sendAll(bytes: Uint8Array, ends: readonly number[]): void {
     const websocket = this.#websocket;
+    const size = ends.at(-1) ?? 0;
+    this.#unsent += size;
     const done = (): void => {
-      if (this.buffered === 0) this.handler?.onDrain();
+      this.#unsent -= size;
+      if (this.#unsent === 0) this.handler?.onDrain();
     };
     this.#socket.cork();
     let from = 0;
@@ -225,7 +230,7 @@ class NodeSocket implements WsSocket {
   }
 
   get buffered(): number {
-    return this.#websocket.bufferedAmount;
+    return this.#unsent;
   }
 
   pause(): boolean {

@@ -245,6 +245,41 @@ for (const { name, make } of ENGINES) {
       for (let i = 0; i < count; i++) await ws.next();
     });
 
+    it('I2: two that flood each other and do not take: nobody waits for good, on any threads', async () => {
+      // Two connections live on two threads, where there are two; each of them has a session.
+      const [alice, bob] = [await External.open(bench), await External.open(bench)];
+      const [a, b] = [alice.session('alice'), bob.session('bob')];
+      alice.hold();
+      bob.hold();
+      const body = 'x'.repeat(10_000);
+      const counts = { alice: 0, bob: 0 };
+      for (let still = 0; still < 300; still++) {
+        for (const [name, from, path, own] of [
+          ['alice', alice, [a.uri, b.uri, b.own], a.own],
+          ['bob', bob, [b.uri, a.uri, a.own], b.own],
+        ] as const) {
+          if (info(from.connection)?.paused !== false) continue;
+          from.write(send(`${name}${String(counts[name]++).padStart(6, '0')}`, path, own, body));
+          still = 0;
+        }
+        await new Promise((resolve) => setImmediate(resolve));
+        assert.ok(counts.alice + counts.bob < 5000, 'nobody was ever stopped');
+      }
+      alice.release();
+      bob.release();
+      const seen = { alice: 0, bob: 0 };
+      const receive = async (name: 'alice' | 'bob', from: External, count: () => number): Promise<void> => {
+        while (seen[name] < count()) {
+          const got = await from.next();
+          if (got.kind === 'response') continue;
+          seen[name]++;
+          from.write(respondTo(got, 200));
+        }
+      };
+      await Promise.all([receive('alice', alice, () => counts.bob), receive('bob', bob, () => counts.alice)]);
+      await bench.settled();
+    });
+
     it('send_timeout: what is taken and never sent', async () => {
       const ws = await External.open(bench);
       const { uri, own } = ws.session('web');

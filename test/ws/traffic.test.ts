@@ -47,6 +47,24 @@ for (const stack of STACKS) {
       });
     }
 
+    it('10 MB each way at once between two WebSocket clients', async () => {
+      await using alice = await client('alice', relay.ws.uri);
+      await using bob = await client('bob', relay.ws.uri);
+      const [there, back] = [randomBytes(SIZE), randomBytes(SIZE)];
+      const received = Promise.all([next(alice), next(bob)]);
+      const contentType = 'application/octet-stream';
+      await within(
+        'both to be sent',
+        Promise.all([
+          alice.send({ to: bob.path, contentType, body: there, successReport: true }),
+          bob.send({ to: alice.path, contentType, body: back, successReport: true }),
+        ]),
+      );
+      const [got, sent] = await received;
+      assert.equal(sha256(got.body as Uint8Array), sha256(back));
+      assert.equal(sha256(sent.body as Uint8Array), sha256(there));
+    });
+
     it('X-007, X-008: the client has a URI with ;ws, its Use-Path one with ;tcp that a TCP peer can reach', async () => {
       await using alice = await client('alice', relay.ws.uri);
       assert.match(alice.uri, /^msrp:\/\/[0-9a-f]{16}\.invalid:2855\/\S+;ws$/);

@@ -3,6 +3,7 @@
 
 use crate::connection::Connection;
 use crate::plane::Plane;
+use crate::remote::LINK;
 use crate::table::Key;
 
 /// Stops the reading of `source` while `target` is full.
@@ -12,9 +13,11 @@ pub fn hold_if_full(plane: &mut Plane, source: Key, target: Key) {
     let (outbox_bytes, transactions) = (limits.outbox_bytes, limits.transactions_per_connection);
     let now_ms = plane.now_ms;
     let Some(connection) = plane.connections.get_mut(target) else { return };
+    // A link that were held by its own far end, for the responses that go there, could hold that end in turn, for good.
+    let elsewhere = connection.full_elsewhere && !(source == target && connection.id == LINK);
     let full = outbox_bytes != 0 && connection.outbox.len() > outbox_bytes
         || transactions != 0 && connection.awaited.count > transactions
-        || connection.full_elsewhere;
+        || elsewhere;
     if !full {
         return;
     }
