@@ -31,8 +31,8 @@ export async function buildBrowser() {
     plugins: [
       {
         name: 'browser',
-        setup: ({ onResolve }) =>
-          onResolve({ filter: INSTEAD }, ({ path, importer }) =>
+        setup: (bundle) =>
+          bundle.onResolve({ filter: INSTEAD }, ({ path, importer }) =>
             importer.includes(join('src', 'endpoint')) ? { path: browser(path.slice(2)) } : undefined,
           ),
       },

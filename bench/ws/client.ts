@@ -19,7 +19,7 @@ export class LoadClient {
       client.socket.once('error', reject);
     });
     const answer = new Promise<string>((resolve) =>
-      client.socket.once('message', (data: Buffer) => resolve(`${data}`)),
+      client.socket.once('message', (data: Buffer) => resolve(data.toString())),
     );
     client.socket.send(
       `MSRP auth0001 AUTH\r\nTo-Path: msrp://127.0.0.1:${port};ws\r\nFrom-Path: ${client.own}\r\n-------auth0001$\r\n`,

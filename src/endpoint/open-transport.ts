@@ -4,7 +4,6 @@ import type { EndpointEnvironment } from './environment.ts';
 import { openSocket } from './socket-transport.ts';
 import type { EndpointTransport, OpenOptions } from './transport.ts';
 import { openWebSocket } from './web-socket-transport.ts';
-import type { WebSocketLike } from './web-socket-transport.ts';
 
 /** Connects to where a URI leads: by TCP, TLS or WebSocket. In a browser `src/browser/open-transport.ts` stands here. */
 export async function openTransport(
@@ -27,6 +26,6 @@ export async function openTransport(
       ...(serverName === undefined ? {} : { servername: serverName }),
       rejectUnauthorized: verify !== false,
       minVersion: 'TLSv1.2',
-    }) as WebSocketLike;
+    });
   });
 }

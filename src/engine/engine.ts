@@ -367,13 +367,13 @@ interface AuthRejectedEvent {
 }
 
 /** Something can be taken from an external connection; told once until all is taken. */
-export interface OutputEvent {
+interface OutputEvent {
   readonly type: 'output';
   readonly connection: ConnectionId;
 }
 
 /** What is fed to an external connection has room again. */
-export interface RoomEvent {
+interface RoomEvent {
   readonly type: 'room';
   readonly connection: ConnectionId;
 }

@@ -164,7 +164,7 @@ class NodeServer implements WsServer {
   }
 
   #read(request: IncomingMessage, socket: Socket): UpgradeRequest {
-    const [path = '', query = ''] = split(request.url ?? '', '?');
+    const [path, query] = split(request.url ?? '', '?');
     const text = (name: string): string => [request.headers[name] ?? ''].flat().join(', ');
     const tls = this.#tlsOf.get(socket);
     return {

@@ -1,4 +1,5 @@
-import { BlockList, SocketAddress as Address, isIPv4, isIPv6 } from 'node:net';
+import { SocketAddress as Address, isIPv4, isIPv6 } from 'node:net';
+import type { BlockList } from 'node:net';
 import type { SocketAddress, TlsInfo } from '../engine/engine.ts';
 import { isFailure, runHook } from '../relay/hooks.ts';
 import type { Hooks } from '../relay/hooks.ts';

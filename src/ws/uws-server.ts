@@ -171,7 +171,10 @@ class UwsServer implements WsServer {
         response.writeStatus(`${status} ${STATUS_CODES[status] ?? 'Refused'}`);
         for (const [name, value] of verdict.headers) response.writeHeader(name, value);
         if (verdict.kind === 'refuse') response.end('', true);
-        else response.upgrade<UserData>({ open: verdict.open }, key, SUBPROTOCOL, '', context);
+        else {
+          const data: UserData = { open: verdict.open };
+          response.upgrade(data, key, SUBPROTOCOL, '', context);
+        }
       });
     };
     void this.#options

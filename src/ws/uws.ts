@@ -36,7 +36,7 @@ export interface UwsResponse {
   onAborted(handler: () => void): UwsResponse;
   getRemoteAddressAsText(): ArrayBuffer;
   cork(write: () => void): UwsResponse;
-  upgrade<Data>(data: Data, key: string, subprotocol: string, extensions: string, context: unknown): void;
+  upgrade(data: unknown, key: string, subprotocol: string, extensions: string, context: unknown): void;
 }
 
 /** Valid within the call that it comes with. */
