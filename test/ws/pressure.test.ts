@@ -122,6 +122,8 @@ for (const stack of STACKS) {
     it('max_connections_per_ip: 1013', async () => {
       await using relay = await startWsRelay(stack, { more: 'limits: {max_connections_per_ip: 1}' });
       const first = await handshake(relay.url);
+      // On another thread, maybe.
+      while (relay.server.connections().length === 0) await new Promise((resolve) => setImmediate(resolve));
       const second = await handshake(relay.url);
       assert.deepEqual(await within('its end', second.closed), {
         code: 1013,
