@@ -37,13 +37,20 @@ export interface WsRelay extends AsyncDisposable {
 /** A relay with an msrp and a ws listener; `listener` and `more` are YAML. */
 export async function startWsRelay(
   { implementation, engine }: Stack,
-  options: { listener?: string; websocket?: string; more?: string; msrp?: string; users?: ServerOptions['users'] } = {},
+  options: {
+    listener?: string;
+    workers?: number;
+    websocket?: string;
+    more?: string;
+    msrp?: string;
+    users?: ServerOptions['users'];
+  } = {},
 ): Promise<WsRelay> {
   const { listener = '', websocket = '', more = '', msrp = 'send_timeout: 30000, max_msg_chunks: 0' } = options;
   const fixture = await startRelay(
     `
 engine: ${engine}
-workers: 2
+workers: ${options.workers ?? 2}
 listeners: ["msrp:127.0.0.1:0", {uri: "ws:127.0.0.1:0"${listener}}]
 websocket: {implementation: ${implementation}${websocket}}
 msrp: {${msrp}}

@@ -13,7 +13,11 @@ const OUTBOX = 65_536;
 for (const stack of STACKS) {
   describe(`WebSocket clients under pressure: ${stack.name}`, () => {
     it('a slow browser never grows the relay beyond its outbox limit, and gets everything when it goes on', async () => {
-      await using relay = await startWsRelay(stack, { more: `limits: {outbox_bytes: ${OUTBOX}}` });
+      await using relay = await startWsRelay(stack, {
+        // What is on its way between two threads comes on top (docs/ARCHITECTURE.md): here it is the browser that counts.
+        workers: 1,
+        more: `limits: {outbox_bytes: ${OUTBOX}}`,
+      });
       const { socket } = await handshake(relay.url);
       if (socket === undefined) throw new Error('no WebSocket');
       const own = 'msrps://slow.invalid:2855/c;ws';
@@ -42,9 +46,8 @@ for (const stack of STACKS) {
         await new Promise((resolve) => setTimeout(resolve, 2));
       }
       assert.equal(isOver, false, 'the kernel has taken everything');
-      // One read of its source may come on top, and what is on its way between two threads.
-      const between = stack.engine === 'native' ? 1 << 20 : 0;
-      assert.ok(most > OUTBOX / 2 && most <= OUTBOX + 262_144 + 65_536 + between, `${most}`);
+      // One read of its source may come on top.
+      assert.ok(most > OUTBOX / 2 && most <= OUTBOX + 262_144 + 65_536, `${most}`);
       let octets = 0;
       const all = new Promise<void>((resolve) => {
         socket.on('message', (data: Buffer) => {
