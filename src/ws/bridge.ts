@@ -51,7 +51,7 @@ export class Bridge implements WsHandler {
   }
 
   onMessage(bytes: Uint8Array): void {
-    if (this.#ended) return;
+    if (this.#ended || this.#lastWord !== undefined) return;
     this.#unansweredPings = 0;
     const message = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (!this.#rate.admits()) {

@@ -19,7 +19,6 @@ export function codeOf(reason: CloseReason): number | undefined {
     case 'peer_closed':
     case 'command':
     case 'idle':
-    case 'merged':
       return CODE.NORMAL;
     case 'shutdown':
       return CODE.GOING_AWAY;

@@ -69,6 +69,7 @@ export class WsGateway {
         port: spec.port,
         ...(spec.tls === undefined ? {} : { tls: spec.tls }),
         maxMessageBytes: this.#settings.maxMessageBytes,
+        pingIntervalMs: this.#settings.pingIntervalMs,
         maxHandshakes: limits.maxHandshakes,
         handshakeTimeoutMs: limits.tlsHandshakeTimeoutMs,
         judge: (request) => this.#judge(listener, spec, request),

@@ -67,6 +67,8 @@ export interface WsServerOptions {
   readonly tls?: WsTls;
   /** A longer message closes the connection with 1009. */
   readonly maxMessageBytes: number;
+  /** 0: clients are not pinged. */
+  readonly pingIntervalMs: number;
   /** Connections that have not become WebSockets yet; 0 is no limit. */
   readonly maxHandshakes: number;
   readonly handshakeTimeoutMs: number;

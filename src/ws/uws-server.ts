@@ -129,7 +129,8 @@ class UwsServer implements WsServer {
         maxPayloadLength: maxMessageBytes + MARGIN_BYTES,
         // Bounded by the outbox: a piece of it at a time.
         maxBackpressure: 0,
-        idleTimeout: 0,
+        // Peers that are closed and do not go; those that are there answer pings.
+        idleTimeout: this.#options.pingIntervalMs === 0 ? 0 : IDLE_S,
         sendPingsAutomatically: false,
         compression: 0,
         upgrade: (response, request, context) => this.#upgrade(response, request, context),
@@ -276,6 +277,9 @@ async function freePort(host: string, port: number): Promise<number> {
     });
   });
 }
+
+/** Seconds without a byte; a multiple of 4. */
+const IDLE_S = 960;
 
 /** Above the limit: still read, to be answered with a close frame. */
 const MARGIN_BYTES = 65536;
