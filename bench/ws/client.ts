@@ -18,6 +18,8 @@ export class LoadClient {
       client.socket.once('open', resolve);
       client.socket.once('error', reject);
     });
+    // What the relay does when it is ended is no concern here.
+    client.socket.on('error', () => undefined);
     const answer = new Promise<string>((resolve) =>
       client.socket.once('message', (data: Buffer) => resolve(data.toString())),
     );
