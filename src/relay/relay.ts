@@ -234,7 +234,17 @@ export class Relay {
       this.#countFailure(connection);
       return;
     }
-    if (relayBehind(peer, event.fromPath[0] as string) !== undefined) peer.isRelay = true;
+    const relay = relayBehind(peer, event.fromPath[0] as string);
+    if (relay !== undefined) peer.isRelay = true;
+    else if (event.fromPath.length > 1 && peer.tls?.peer?.verified === true) {
+      const { altNames } = peer.tls.peer;
+      this.#log.warn(
+        { connection, address: peer.remote, certificate: altNames, status: 403, cause: 'certificate of another host' },
+        'AUTH refused',
+      );
+      this.#refuse(event, 403);
+      return;
+    }
     const outcome = await authenticate(event, this.#settings, this.#nonces, this.#store(peer));
     if (outcome.kind === 'granted') await this.#grant(event, peer, outcome);
     else {

@@ -12,7 +12,8 @@ for (const engine of ['native', 'ts'] as const) {
   const { failures, memory, descriptors } = report;
   say(`${engine}: ${report.reloads} reloads, ${report.refused} of them broken, in ${report.seconds.toFixed(0)} s`);
   say(`  messages: ${report.messages}, each with its responses and a REPORT`);
-  say(`  memory: ${memory.map(megabytes).join(', ')}`);
+  say(`  resident: ${memory.map(({ resident }) => megabytes(resident)).join(', ')}`);
+  say(`  live, of JavaScript: ${memory.map(({ live }) => (live / 1024 / 1024).toFixed(1)).join(', ')} MB`);
   say(`  file descriptors: ${descriptors.join(' before, ')} after`);
   // The same thing a thousand times is one thing.
   for (const failure of [...new Set(failures)].slice(0, 20)) say(`  failed: ${failure}`);

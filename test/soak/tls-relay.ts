@@ -5,14 +5,31 @@ import { CORES, folder, freePort, start } from '../../bench/relay/processes.ts';
 import type { Started } from '../../bench/relay/processes.ts';
 import { within } from '../engine/harness.ts';
 import type { Pair, TestCa } from '../listen/certificates.ts';
+import { memoryOf } from './relay.ts';
 
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+/** On SIGUSR2 the relay collects and says what is left. Finalizers of native handles run a turn later. */
+const COLLECTS = `data:text/javascript,process.on('SIGUSR2', () => {
+  gc();
+  setImmediate(() => process.stderr.write(JSON.stringify({ msg: 'collected', level: 10, ...process.memoryUsage() }) + '\\n'));
+})`;
+
+/** Bytes. */
+export interface Memory {
+  /** Of the process: what its allocators keep is part of it. */
+  readonly resident: number;
+  /** Of JavaScript, what somebody still has. */
+  readonly live: number;
+}
 
 /** A line of the relay's log. */
 export interface LogLine {
   readonly level: number;
   readonly msg: string;
   readonly problems?: readonly string[];
+  readonly heapUsed?: number;
+  readonly external?: number;
 }
 
 /** A relay with TLS, a process of its own, whose files are changed and which is told so by SIGHUP. */
@@ -40,7 +57,7 @@ export class TlsRelay {
         `tls: {domains: {default: {certificate: ${files.path('certificate')}, private_key: ${files.path('key')}, ` +
         `ca_list: ${files.path('ca')}}}}\nlog: {destination: stderr}\n`,
     );
-    const args = [main, 'serve', '-c', files.path('config')];
+    const args = ['--expose-gc', '--import', COLLECTS, main, 'serve', '-c', files.path('config')];
     const started = start(CORES.relay, process.execPath, args, { MSRPD_ENGINE: engine, NODE_OPTIONS: '' });
     const relay = new TlsRelay(started, port, files);
     // Not by connecting: that would be a failed handshake.
@@ -67,6 +84,18 @@ export class TlsRelay {
     const told = this.#line(/^configuration (not )?reloaded$/);
     this.process.child.kill('SIGHUP');
     return told;
+  }
+
+  /** When what nobody has any more is gone: that the collector takes its time is no growth. */
+  async memory(): Promise<Memory> {
+    let live = 0;
+    for (let i = 0; i < 2; i++) {
+      const told = this.#line(/^collected$/);
+      this.process.child.kill('SIGUSR2');
+      const { heapUsed = 0, external = 0 } = await told;
+      live = heapUsed + external;
+    }
+    return { resident: memoryOf(this.process), live };
   }
 
   /** File descriptors that are open. */
