@@ -1,21 +1,15 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { MsrpClient } from '../../src/endpoint/client.ts';
-import type { IncomingMessage } from '../../src/endpoint/receiver.ts';
 import type { HandshakeFailure } from '../../src/engine/engine.ts';
-import { ENGINES, within } from '../engine/harness.ts';
 import { TestCa } from './certificates.ts';
 import type { Pair } from './certificates.ts';
+import { COMMON, KINDS, failureOf, files, next, told, user } from './chain.ts';
 import { file, startRelay } from './fixture.ts';
 import type { Fixture } from './fixture.ts';
-
-const user = { user: 'alice', password: 'secret' };
-const KINDS = ENGINES.some(({ name }) => name.startsWith('native')) ? (['ts', 'native'] as const) : (['ts'] as const);
-type Kind = (typeof KINDS)[number];
 
 /** A client's own relay, and the one behind it, which asks for a certificate. Both are on loopback, by different names. */
 const INNER = 'localhost';
@@ -162,46 +156,6 @@ tls:
       });
     });
 
-const COMMON = `msrp: {send_timeout: 30000, max_msg_chunks: 0, tls_handshake_timeout: 10000}
-relay: {allow_ip_use_path: true, next_hops: {allow: [127.0.0.0/8, "::1"]}}`;
-
-let written = 0;
-
-/** A certificate and its key as keys of a domain. */
-function files({ certificate, key }: Pair): string {
-  written++;
-  const [own, secret] = [file(`chain${written}.pem`, certificate), file(`chain${written}.key`, key)];
-  return `certificate: ${own}, private_key: ${secret}`;
-}
-
 function hostOf(uri: string): string | undefined {
   return /^msrps:\/\/([^:/]+):\d+\//.exec(uri)?.[1];
-}
-
-async function next(client: MsrpClient): Promise<IncomingMessage> {
-  const [message] = (await within('a message', once(client, 'message'))) as [IncomingMessage];
-  return message;
-}
-
-/** What a promise rejects with. */
-async function failureOf(promise: Promise<unknown>): Promise<{ code?: string; status?: number }> {
-  return promise.then(
-    () => assert.fail('it should not have worked'),
-    (error: unknown) => error as { code?: string; status?: number },
-  );
-}
-
-/** A line of the log: workers tell what they have done a moment later. */
-async function told(
-  { lines }: Fixture,
-  wanted: (line: Record<string, unknown>) => boolean,
-): Promise<Record<string, unknown>> {
-  const wait = async (): Promise<Record<string, unknown>> => {
-    for (;;) {
-      const line = lines.find(wanted);
-      if (line !== undefined) return line;
-      await new Promise((resolve) => setTimeout(resolve, 2));
-    }
-  };
-  return within('a line of the log', wait());
 }
