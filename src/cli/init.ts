@@ -65,8 +65,6 @@ msrp:
   send_timeout: 30000          # ms
   # OpenSIPS gives a message 4 reads. Some peers write a header section line by line; its size is limited anyway.
   max_msg_chunks: 0
-  # OpenSIPS allows 100 ms, less than one round trip to another continent.
-  tls_handshake_timeout: 10000 # ms
 
 relay:
   # auth_realm: relay.example.com      # default: the host that the client has addressed
