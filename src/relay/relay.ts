@@ -22,7 +22,7 @@ import { readSecret } from './credentials.ts';
 import type { CredentialStore, Secret } from './credentials.ts';
 import { isFailure, runHook } from './hooks.ts';
 import type { Hooks } from './hooks.ts';
-import { BURST_MS, HandshakeLog } from './handshake-log.ts';
+import { HandshakeLog, SWEEP_MS } from './handshake-log.ts';
 import { chooseNextHop } from './next-hop/choose.ts';
 import { HopPolicy } from './next-hop/policy.ts';
 import type { NextHopResolver } from './next-hop/resolver.ts';
@@ -92,8 +92,8 @@ export class Relay {
     this.#hooks = options.hooks;
     this.#policy = new HopPolicy(options.settings.nextHops);
     const { environment } = options;
-    this.#handshakes = new HandshakeLog(options.log);
-    this.#stopCounting = environment.every(BURST_MS, () => this.#handshakes.sweep());
+    this.#handshakes = new HandshakeLog(options.log, () => environment.nowMs());
+    this.#stopCounting = environment.every(SWEEP_MS, () => this.#handshakes.sweep());
     this.#nonces = new NonceSource(
       { nowMs: () => environment.wallMs(), random: (into) => environment.random(into) },
       options.settings.nonceExpireS * 1000,
@@ -135,7 +135,7 @@ export class Relay {
   stop(): void {
     this.#stopSweeping();
     this.#stopCounting();
-    this.#handshakes.sweep();
+    this.#handshakes.flush();
   }
 
   /** Takes the events of the engine. Never throws. */
