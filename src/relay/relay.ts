@@ -234,15 +234,15 @@ export class Relay {
       this.#countFailure(connection);
       return;
     }
-    const relay = relayBehind(peer, event.fromPath[0] as string);
-    if (relay !== undefined) peer.isRelay = true;
-    else if (event.fromPath.length > 1 && peer.tls?.peer?.verified === true) {
-      const { altNames } = peer.tls.peer;
+    if (relayBehind(peer, event.fromPath[0] as string) !== undefined) peer.isRelay = true;
+    else if (event.fromPath.length > 1 && isCertified(peer)) {
+      const certificate = peer.tls?.peer?.altNames;
       this.#log.warn(
-        { connection, address: peer.remote, certificate: altNames, status: 403, cause: 'certificate of another host' },
+        { connection, address: peer.remote, certificate, status: 403, cause: 'certificate of another host' },
         'AUTH refused',
       );
       this.#refuse(event, 403);
+      this.#countFailure(connection);
       return;
     }
     const outcome = await authenticate(event, this.#settings, this.#nonces, this.#store(peer));
@@ -456,4 +456,9 @@ function relayBehind(peer: Peer, firstFrom: string): string | undefined {
   const host = parseUri(firstFrom)?.host;
   if (certificate?.verified !== true || host === undefined) return undefined;
   return certificate.altNames.includes(host) ? host : undefined;
+}
+
+/** It has shown a good certificate of some host: then it has to be that of the relay that it claims to be. */
+function isCertified({ tls }: Peer): boolean {
+  return tls?.peer?.verified === true && tls.peer.altNames.length > 0;
 }
