@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MsrpClient } from '../../src/endpoint/client.ts';
 import { MsrpListener } from '../../src/endpoint/listener.ts';
