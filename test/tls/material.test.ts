@@ -180,7 +180,7 @@ describe('what msrpd check lets pass, every engine takes; what one does not take
 });
 
 /** One of each kind: workers and framers make no difference. */
-const engines = TLS_ENGINES.filter(({ name }) => name === 'ts, framer ts' || name === 'native, 1 worker');
+const engines = TLS_ENGINES.filter(({ name }) => name === 'ts, framer mixed' || name === 'native, 1 worker');
 
 const SUBJECT = ['-subj', '/CN=relay.example', '-days', '60'];
 
