@@ -14,11 +14,12 @@ function row(name: string): string {
 
 /** Names as the page has them, `{a,b}` being each of them. */
 function names(text: string): string[] {
-  const one = /^(.*?)\{([^}]*)\}(.*)$/;
-  return Array.from(text.matchAll(/`([^`]+)`/g), ([, name = '']) => name).flatMap(function expand(name): string[] {
-    const [, head = '', choices, tail = ''] = one.exec(name) ?? [];
-    return choices === undefined ? [name] : choices.split(',').flatMap((choice) => expand(`${head}${choice}${tail}`));
-  });
+  return Array.from(text.matchAll(/`([^`]+)`/g), ([, name = '']) => name).flatMap(expand);
+}
+
+function expand(name: string): string[] {
+  const [, head = '', choices, tail = ''] = /^(.*?)\{([^}]*)\}(.*)$/.exec(name) ?? [];
+  return choices === undefined ? [name] : choices.split(',').flatMap((choice) => expand(`${head}${choice}${tail}`));
 }
 
 it('docs/tls.md says what there is', () => {
