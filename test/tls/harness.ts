@@ -78,13 +78,22 @@ export class TlsBench extends Bench {
 
   static async listen(make: EngineFactory, tls: TlsServerSpec, limits: Partial<EngineLimits> = {}): Promise<TlsBench> {
     const bench = new TlsBench(make, limits);
-    const plain = await bench.engine.listen({ address: '127.0.0.1', port: 0 });
-    bench.port = plain.port;
-    bench.engine.setAuthorities([{ host: '127.0.0.1', port: plain.port }]);
-    const { listener, port } = await bench.engine.listen({ address: '127.0.0.1', port: 0, tls });
-    bench.listener = listener;
-    bench.tlsPort = port;
+    try {
+      await bench.#listen(tls);
+    } catch (error) {
+      await bench.stop();
+      throw error;
+    }
     return bench;
+  }
+
+  async #listen(tls: TlsServerSpec): Promise<void> {
+    const plain = await this.engine.listen({ address: '127.0.0.1', port: 0 });
+    this.port = plain.port;
+    this.engine.setAuthorities([{ host: '127.0.0.1', port: plain.port }]);
+    const { listener, port } = await this.engine.listen({ address: '127.0.0.1', port: 0, tls });
+    this.listener = listener;
+    this.tlsPort = port;
   }
 
   /** What a handshake of `openssl s_client` comes to, on the side of the relay. */
