@@ -2,6 +2,7 @@ import { X509Certificate, createPrivateKey, webcrypto } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
+import type * as x509Module from '@peculiar/x509';
 import { EXPIRY_WARNING_DAYS, daysLeft } from './material.ts';
 
 /** Files of a development CA and of a certificate that it has issued. */
@@ -41,39 +42,44 @@ export async function developmentFiles(
   // The same object; two sets of types.
   x509.cryptoProvider.set(webcrypto as never);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const newKeys = (): Promise<webcrypto.CryptoKeyPair> =>
-    webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
-  const until = (days: number): { notBefore: Date; notAfter: Date } => ({
-    notBefore: new Date(nowMs - DAY_MS),
-    notAfter: new Date(nowMs + days * DAY_MS),
-  });
+  if (!hasCa) await makeCa(x509, files.ca, caKey, nowMs);
+  await issue(x509, files, caKey, names, nowMs);
+  return { ...files, renewed: true };
+}
 
-  if (!hasCa) {
-    const keys = await newKeys();
-    const ca = await x509.X509CertificateGenerator.createSelfSigned({
-      name: `CN=msrpd development CA ${new Date(nowMs).toISOString().slice(0, 10)}`,
-      keys,
-      signingAlgorithm: ALGORITHM,
-      ...until(CA_DAYS),
-      extensions: [
-        new x509.BasicConstraintsExtension(true, 0, true),
-        new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
-        await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-      ],
-    });
-    writeSecret(caKey, await privateKeyText(keys));
-    writeSecret(files.ca, `${ca.toString('pem')}\n`);
-  }
+async function makeCa(x509: typeof x509Module, certificateFile: string, keyFile: string, nowMs: number): Promise<void> {
+  const keys = await newKeys();
+  const ca = await x509.X509CertificateGenerator.createSelfSigned({
+    name: `CN=msrpd development CA ${new Date(nowMs).toISOString().slice(0, 10)}`,
+    keys,
+    signingAlgorithm: ALGORITHM,
+    ...lifetime(nowMs, CA_DAYS),
+    extensions: [
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  });
+  writeSecret(keyFile, await privateKeyText(keys));
+  writeSecret(certificateFile, `${ca.toString('pem')}\n`);
+}
+
+async function issue(
+  x509: typeof x509Module,
+  files: Omit<DevelopmentFiles, 'renewed'>,
+  caKeyFile: string,
+  names: readonly string[],
+  nowMs: number,
+): Promise<void> {
   const ca = new x509.X509Certificate(readFileSync(files.ca, 'utf8'));
-  const signingKey = await importKey(readFileSync(caKey, 'utf8'));
   const keys = await newKeys();
   const certificate = await x509.X509CertificateGenerator.create({
     subject: `CN=${names[0]}`,
     issuer: ca.subject,
     publicKey: keys.publicKey,
-    signingKey,
+    signingKey: await importKey(readFileSync(caKeyFile, 'utf8')),
     signingAlgorithm: ALGORITHM,
-    ...until(CERTIFICATE_DAYS),
+    ...lifetime(nowMs, CERTIFICATE_DAYS),
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
@@ -87,7 +93,15 @@ export async function developmentFiles(
   });
   writeSecret(files.privateKey, await privateKeyText(keys));
   writeSecret(files.certificate, `${certificate.toString('pem')}\n`);
-  return { ...files, renewed: true };
+}
+
+function newKeys(): Promise<webcrypto.CryptoKeyPair> {
+  return webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+}
+
+/** A day back, for clocks that are behind. */
+function lifetime(nowMs: number, days: number): { notBefore: Date; notAfter: Date } {
+  return { notBefore: new Date(nowMs - DAY_MS), notAfter: new Date(nowMs + days * DAY_MS) };
 }
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
