@@ -162,6 +162,8 @@ export interface StatsView {
   interruptions: number;
   pauses: number;
   timeouts: number;
+  latency: number[];
+  latencySumMs: number;
   /** Something is under way that a drain waits for. */
   busy: boolean;
 }

@@ -208,7 +208,8 @@ export interface TlsInfo {
   };
 }
 
-export type EngineEvent = OpenedEvent | ClosedEvent | RequestEvent | HopEvent | SessionClosedEvent | AuthRejectedEvent;
+export type EngineEvent =
+  OpenedEvent | ClosedEvent | DiallingEvent | RequestEvent | HopEvent | SessionClosedEvent | AuthRejectedEvent;
 
 /** A connection is usable (TLS handshake done). */
 export interface OpenedEvent {
@@ -221,11 +222,23 @@ export interface OpenedEvent {
   readonly tls?: TlsInfo;
 }
 
+/** A candidate of a next hop is being connected: `opened` or `closed` follows, or the next candidate. */
+export interface DiallingEvent {
+  readonly type: 'dialling';
+  readonly connection: ConnectionId;
+  readonly remote: SocketAddress;
+  /** A TLS handshake will follow. */
+  readonly tls?: boolean;
+}
+
 /** A connection has gone, or never came to be. Its sessions are closed by events before this one. */
 export interface ClosedEvent {
   readonly type: 'closed';
   readonly connection: ConnectionId;
   readonly direction: 'in' | 'out';
+  /** Where it was accepted, and its own end; absent where there was none. */
+  readonly listener?: ListenerId;
+  readonly local?: SocketAddress;
   readonly remote: SocketAddress;
   readonly reason: CloseReason;
   /** What exactly was wrong: an error code with its offset, a message of the system. Never bytes of the peer. */
@@ -362,6 +375,15 @@ export interface EngineStats {
   /** Times that reading of a connection stopped because an outbox was full. */
   readonly pauses: number;
   readonly timeouts: number;
+  /** Transactions that were answered, by the time from the last octet that was queued to the response. */
+  readonly latency: {
+    /** One for each of {@link LATENCY_BOUNDS_MS} (at most that long), and one for what took longer. Not cumulative. */
+    readonly counts: readonly number[];
+    readonly sumMs: number;
+  };
 }
+
+/** Bounds of {@link EngineStats.latency} in ms. Time is that of a turn, so the native engine tells whole milliseconds. */
+export const LATENCY_BOUNDS_MS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000] as const;
 
 export type FrameKind = 'SEND' | 'REPORT' | 'AUTH' | 'other' | 'response';

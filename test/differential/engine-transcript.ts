@@ -112,8 +112,10 @@ class Stage {
 
   /** What is left at the end. */
   close(): void {
-    const { bytesIn, bytesOut, ...stats } = this.#engine.stats();
-    this.lines.push(`bytes ${bytesIn} ${bytesOut}`, ...linesOf(stats));
+    const { bytesIn, bytesOut, latency, ...stats } = this.#engine.stats();
+    // How long depends on the tick in which a thread has heard of the time; how many does not.
+    const answered = latency.counts.reduce((sum, count) => sum + count, 0);
+    this.lines.push(`bytes ${bytesIn} ${bytesOut}`, `answered ${answered}`, ...linesOf(stats));
     const label = (id: ConnectionId): string => this.#names.get(`connection ${id}`) ?? 'unknown';
     const infos = this.#engine.connections().map((info) => {
       const { connection, direction, state, sessions, transactions, paused, openedAtMs, bytesIn, bytesOut } = info;

@@ -123,6 +123,8 @@ pub(crate) struct StatsView {
     interruptions: f64,
     pauses: f64,
     timeouts: f64,
+    latency: Vec<f64>,
+    latency_sum_ms: f64,
     /// Something is under way that a drain waits for.
     busy: bool,
 }
@@ -145,18 +147,30 @@ pub(crate) fn notice(event: engine::Event) -> EngineNotice {
             local_port: Some(local.port()),
             ..EngineNotice::default()
         },
-        engine::Event::Closed { connection, incoming, remote, reason, detail, bytes_in, bytes_out } => EngineNotice {
-            r#type: "closed".to_owned(),
+        engine::Event::Dialling { connection, remote } => EngineNotice {
+            r#type: "dialling".to_owned(),
             connection: Some(float(connection)),
-            incoming: Some(incoming),
-            remote_address: remote.map(|remote| remote.ip().to_string()),
-            remote_port: remote.map(|remote| remote.port()),
-            reason: Some(reason.name().to_owned()),
-            detail,
-            bytes_in: Some(float(bytes_in)),
-            bytes_out: Some(float(bytes_out)),
+            remote_address: Some(remote.ip().to_string()),
+            remote_port: Some(remote.port()),
             ..EngineNotice::default()
         },
+        engine::Event::Closed { connection, incoming, listener, local, remote, reason, detail, bytes_in, bytes_out } => {
+            EngineNotice {
+                r#type: "closed".to_owned(),
+                connection: Some(float(connection)),
+                incoming: Some(incoming),
+                listener: listener.map(float),
+                local_address: local.map(|local| local.ip().to_string()),
+                local_port: local.map(|local| local.port()),
+                remote_address: remote.map(|remote| remote.ip().to_string()),
+                remote_port: remote.map(|remote| remote.port()),
+                reason: Some(reason.name().to_owned()),
+                detail,
+                bytes_in: Some(float(bytes_in)),
+                bytes_out: Some(float(bytes_out)),
+                ..EngineNotice::default()
+            }
+        }
         engine::Event::Request(request) => EngineNotice {
             r#type: "request".to_owned(),
             request: Some(float(request.request)),
@@ -253,6 +267,8 @@ pub(crate) fn stats_view(stats: &engine::Stats) -> StatsView {
         interruptions: float(stats.interruptions),
         pauses: float(stats.pauses),
         timeouts: float(stats.timeouts),
+        latency: floats(&stats.latency),
+        latency_sum_ms: float(stats.latency_sum_ms),
         busy: stats.busy,
     }
 }

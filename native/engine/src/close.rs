@@ -36,6 +36,8 @@ pub fn close_with_status(plane: &mut Plane, key: Key, reason: CloseReason, detai
     let event = Event::Closed {
         connection: connection.id,
         incoming: connection.incoming,
+        listener: connection.listener,
+        local: connection.local,
         remote: connection.remote,
         reason,
         detail,

@@ -251,10 +251,14 @@ impl SessionCloseReason {
 pub enum Event {
     /// A connection is usable.
     Opened { connection: ConnectionId, incoming: bool, listener: Option<ListenerId>, remote: SocketAddr, local: SocketAddr },
-    /// A connection has gone, or never came to be.
+    /// A candidate of a next hop is being connected.
+    Dialling { connection: ConnectionId, remote: SocketAddr },
+    /// A connection has gone, or never came to be; `listener` and `local` are those of one that was turned away.
     Closed {
         connection: ConnectionId,
         incoming: bool,
+        listener: Option<ListenerId>,
+        local: Option<SocketAddr>,
         remote: Option<SocketAddr>,
         reason: CloseReason,
         detail: Option<String>,
@@ -320,6 +324,9 @@ pub struct SessionInfo {
     pub bytes_in: u64,
 }
 
+/// Bounds of the latency counters in ms, as in the contract.
+pub const LATENCY_BOUNDS_MS: [u64; 14] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000];
+
 /// Counters and gauges of all workers together.
 #[derive(Clone, Debug, Default)]
 #[allow(missing_docs, reason = "as in the contract")]
@@ -343,6 +350,9 @@ pub struct Stats {
     pub interruptions: u64,
     pub pauses: u64,
     pub timeouts: u64,
+    /// Answered transactions by how long they took, one more than [`LATENCY_BOUNDS_MS`].
+    pub latency: [u64; LATENCY_BOUNDS_MS.len() + 1],
+    pub latency_sum_ms: u64,
     /// A chunk is in the middle, or bytes wait: what a drain waits for.
     pub busy: bool,
 }

@@ -1,6 +1,6 @@
 //! The numbers behind [`Stats`]. Plain fields: the hot path adds to them.
 
-use crate::contract::{CloseReason, Stats};
+use crate::contract::{CloseReason, LATENCY_BOUNDS_MS, Stats};
 use ahash::AHashMap;
 use msrp_core::error::FrameError;
 
@@ -20,6 +20,8 @@ pub struct Counters {
     pub timeouts: u64,
     /// Responses 200 to SENDs, apart from the others because there are so many.
     pub ok_responses: u64,
+    latency: [u64; LATENCY_BOUNDS_MS.len() + 1],
+    latency_sum_ms: u64,
     pub frames_in: [u64; 6],
     pub frames_out: [u64; 6],
     rejects: [u64; FrameError::ALL.len() + 1],
@@ -40,6 +42,14 @@ impl Counters {
     /// A request that was refused with a status.
     pub fn refuse(&mut self, status: u16) {
         *self.refusals.entry(status).or_default() += 1;
+    }
+
+    /// A transaction was answered after that time.
+    #[inline]
+    pub fn answered(&mut self, ms: u64) {
+        let bucket = LATENCY_BOUNDS_MS.iter().position(|&bound| ms <= bound).unwrap_or(LATENCY_BOUNDS_MS.len());
+        self.latency[bucket] += 1;
+        self.latency_sum_ms += ms;
     }
 
     pub fn close(&mut self, reason: CloseReason) {
@@ -82,6 +92,8 @@ impl Counters {
             interruptions: self.interruptions,
             pauses: self.pauses,
             timeouts: self.timeouts,
+            latency: self.latency,
+            latency_sum_ms: self.latency_sum_ms,
             ..Stats::default()
         }
     }
@@ -108,6 +120,8 @@ impl Stats {
         self.interruptions += other.interruptions;
         self.pauses += other.pauses;
         self.timeouts += other.timeouts;
+        self.latency_sum_ms += other.latency_sum_ms;
+        add_all(&mut self.latency, &other.latency);
         self.busy |= other.busy;
         add_all(&mut self.frames_in, &other.frames_in);
         add_all(&mut self.frames_out, &other.frames_out);

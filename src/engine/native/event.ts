@@ -14,11 +14,15 @@ export function eventOf(notice: EngineNotice): EngineEvent {
         remote: remoteOf(notice),
         local: { address: notice.localAddress ?? '', port: notice.localPort ?? 0 },
       };
+    case 'dialling':
+      return { type: 'dialling', connection, remote: remoteOf(notice) };
     case 'closed':
       return {
         type: 'closed',
         connection,
         direction: directionOf(notice),
+        ...listenerOf(notice),
+        ...localOf(notice),
         remote: remoteOf(notice),
         reason: notice.reason as CloseReason,
         ...(notice.detail === undefined ? {} : { detail: notice.detail }),
@@ -66,6 +70,10 @@ function directionOf({ incoming }: EngineNotice): 'in' | 'out' {
 
 function listenerOf({ listener }: EngineNotice): { listener?: number } {
   return listener === undefined ? {} : { listener };
+}
+
+function localOf({ localAddress, localPort }: EngineNotice): { local?: SocketAddress } {
+  return localAddress === undefined ? {} : { local: { address: localAddress, port: localPort ?? 0 } };
 }
 
 /** A connection that was never made has none. */

@@ -54,6 +54,8 @@ export function closeConnection(
     type: 'closed',
     connection: connection.id,
     direction: connection.direction,
+    ...(connection.listener === undefined ? {} : { listener: connection.listener }),
+    ...(connection.local.port === 0 ? {} : { local: connection.local }),
     remote: connection.remote,
     reason,
     ...(detail === undefined ? {} : { detail }),

@@ -10,6 +10,8 @@ export interface DialOwner {
   onDialled(socket: Socket, tls: ReturnType<typeof tlsInfo> | undefined): void;
   /** No candidate could be reached. `timedOut`: the last one did not answer in time. */
   onDialFailed(detail: string, timedOut: boolean): void;
+  /** A candidate is tried. */
+  onDialling(candidate: ConnectSpec['candidates'][number]): void;
   nowMs(): number;
 }
 
@@ -48,6 +50,7 @@ export class Dial {
       this.#owner.onDialFailed(this.#failures.join('; ') || last, last.endsWith('timeout'));
       return;
     }
+    this.#owner.onDialling(candidate);
     const { tls, localAddress, timeoutMs } = this.#spec;
     const where = {
       host: candidate.address,

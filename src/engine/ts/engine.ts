@@ -30,7 +30,7 @@ import { Dial } from './dial.ts';
 import { requestDone } from './forward.ts';
 import { connectionInfo, sessionInfo } from './info.ts';
 import { Listener } from './listener.ts';
-import type { ListenerOwner } from './listener.ts';
+import type { ListenerOwner, RefusedPeer } from './listener.ts';
 import { merge } from './merge.ts';
 import { Plane } from './plane.ts';
 import { onBytes } from './receive.ts';
@@ -74,7 +74,7 @@ class TsEngine implements Engine {
     this.#owner = {
       admit: (address) => this.#admit(address),
       onConnection: (listener, socket, tls) => this.#accept(listener, socket, tls),
-      onRefused: (remote, reason, detail) => this.#refused(remote, reason, detail),
+      onRefused: (refused) => this.#refused(refused),
       nowMs: () => options.environment.nowMs(),
       handshakeTimeoutMs: () => plane.limits.tlsHandshakeTimeoutMs,
     };
@@ -169,6 +169,13 @@ class TsEngine implements Engine {
         this.#dials.delete(hop);
         closeConnection(plane, hop, timedOut ? 'connect_timeout' : 'connect_failed', detail);
       },
+      onDialling: ({ address, port }) =>
+        plane.emit({
+          type: 'dialling',
+          connection: id,
+          remote: { address, port },
+          ...(spec.tls === undefined ? {} : { tls: true }),
+        }),
       nowMs: () => plane.environment.nowMs(),
     });
     if (hop.state === 'connecting') this.#dials.set(hop, dial);
@@ -320,13 +327,15 @@ class TsEngine implements Engine {
   }
 
   /** A peer that never became a connection: counted and told all the same. */
-  #refused(remote: { address: string; port: number }, reason: CloseReason, detail?: string): void {
+  #refused({ listener, remote, local, reason, detail }: RefusedPeer): void {
     const plane = this.#plane;
     plane.counters.close(reason);
     plane.emit({
       type: 'closed',
       connection: plane.nextId(),
       direction: 'in',
+      listener,
+      local,
       remote,
       reason,
       ...(detail === undefined ? {} : { detail }),

@@ -3,7 +3,7 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { Server as TlsServer, TLSSocket } from 'node:tls';
 import { MsrpError } from '../../errors.ts';
-import type { BoundListener, CloseReason, ListenSpec, ListenerId, TlsServerSpec } from '../engine.ts';
+import type { BoundListener, CloseReason, ListenSpec, ListenerId, SocketAddress, TlsServerSpec } from '../engine.ts';
 import { assertUsable, refusal, serverOptions, tlsInfo } from './tls.ts';
 
 /** What a listener tells the engine. */
@@ -11,9 +11,18 @@ export interface ListenerOwner {
   /** A close reason when the connection is not to be had; undefined admits it. */
   admit(remoteAddress: string): CloseReason | undefined;
   onConnection(listener: ListenerId, socket: Socket, tls: ReturnType<typeof tlsInfo> | undefined): void;
-  onRefused(remote: { address: string; port: number }, reason: CloseReason, detail?: string): void;
+  onRefused(refused: RefusedPeer): void;
   nowMs(): number;
   handshakeTimeoutMs(): number;
+}
+
+/** A peer that was turned away before there was a connection. */
+export interface RefusedPeer {
+  readonly listener: ListenerId;
+  readonly remote: SocketAddress;
+  readonly local: SocketAddress;
+  readonly reason: CloseReason;
+  readonly detail?: string | undefined;
 }
 
 /** A handshake under way. */
@@ -90,11 +99,13 @@ export class Listener {
   }
 
   #onSocket(socket: Socket): void {
+    const listener = this.id;
     const remote = { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 };
+    const local = { address: socket.localAddress ?? '', port: socket.localPort ?? 0 };
     const refused = this.#owner.admit(remote.address);
     if (refused !== undefined) {
       socket.destroy();
-      this.#owner.onRefused(remote, refused);
+      this.#owner.onRefused({ listener, remote, local, reason: refused });
       return;
     }
     if (this.#tlsServer === undefined) {
@@ -110,7 +121,7 @@ export class Listener {
       if (this.#handshakes.get(key) !== handshake) return;
       this.#handshakes.delete(key);
       const reason = handshake.timedOut ? 'tls_handshake_timeout' : 'tls_handshake_failed';
-      this.#owner.onRefused(remote, reason, handshake.detail);
+      this.#owner.onRefused({ listener, remote, local, reason, detail: handshake.detail });
     });
     this.#tlsServer.emit('connection', socket);
   }

@@ -28,6 +28,7 @@ export function onResponse(
     return;
   }
   const status = records[base + R.METHOD] as number;
+  counters.answered(plane.nowMs - transaction.startedMs);
   if (!transaction.isSend) {
     passBack(plane, transaction, bytes, records, base);
     transactions.close(transaction);
