@@ -81,9 +81,17 @@ limits:                        # 0 is no limit
 #       private_key: key.pem
 #       # ca_list: ca.pem      # trusted for next hops, and for relays that connect to this one
 
+# Status page, control methods (msrpd ctl) and metrics. Beyond loopback only with a token_file: docs/control.md
+control:
+  listen: http:127.0.0.1:8055
+
+# Tracing to Homer, switched by msrpd trace on: docs/tracing.md
+# hep:
+#   hep_id: {homer: "10.0.0.2:9060;transport=tcp;version=3"}   # and under msrp: trace_destination: homer
+
 log:
   level: info
   destination: stdout
 
-# hooks: ./policy.mjs          # exports any of authenticate, authorize, nextHop, selectSocket
+# hooks: ./policy.mjs          # exports any of authenticate, authorize, nextHop, selectSocket, traceFilter
 `;

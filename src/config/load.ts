@@ -6,6 +6,7 @@ import type { TlsDomainFiles } from '../tls/domain.ts';
 import type { Config, ConfigProblem } from './config.ts';
 import { parseAuthority, parseListenerUri, parseOwnName } from './listener-uri.ts';
 import type { RawConfig, RawTlsDomain } from './raw.ts';
+import { readOperation } from './operation.ts';
 import { ConfigSource } from './source.ts';
 import { parseTlsMethod } from './tls-method.ts';
 import { validate } from './validate.ts';
@@ -110,6 +111,7 @@ function normalise(raw: RawConfig, folder: string): Config {
     tlsDomains: Object.fromEntries(
       Object.entries(raw.tls.domains).map(([name, domain]) => [name, readTlsDomain(domain, path)]),
     ),
+    ...readOperation(raw, path),
     log: raw.log,
   };
 }

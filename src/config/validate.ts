@@ -2,7 +2,7 @@ import { Ajv } from 'ajv';
 import type { ErrorObject } from 'ajv';
 import type { ConfigProblem } from './config.ts';
 import { NOT_YET, configSchema } from './schema.ts';
-import type { SchemaNode } from './schema.ts';
+import type { SchemaNode } from './schema-node.ts';
 import type { ConfigSource } from './source.ts';
 import { keyText } from './source.ts';
 

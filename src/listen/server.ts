@@ -8,8 +8,10 @@ import { chooseEngine } from '../engine/choose.ts';
 import type { EngineChoice } from '../engine/choose.ts';
 import type {
   BoundListener,
+  ConnectionId,
   ConnectionInfo,
   Engine,
+  EngineEvent,
   EngineStats,
   OwnAuthority,
   SessionInfo,
@@ -23,6 +25,7 @@ import { Relay } from '../relay/relay.ts';
 import type { RelayParts } from '../relay/relay.ts';
 import type { SessionEntry } from '../relay/sessions.ts';
 import { readDomain, serverDomain } from '../tls/domain.ts';
+import { Operation } from './operation.ts';
 import { pooledRandom } from './pooled-random.ts';
 
 export interface ServerOptions {
@@ -32,6 +35,8 @@ export interface ServerOptions {
   readonly users?: readonly (readonly [user: string, realm: string, secret: { readonly password: string }])[];
   /** Value of MSRPD_ENGINE. */
   readonly engineOverride?: string;
+  /** Reads the configuration again where it came from, for `reload` of the control interface; throws when it has mistakes. */
+  readonly source?: () => Config;
 }
 
 /** A listener that is bound. */
@@ -52,7 +57,14 @@ export class Server {
   readonly #relay: Relay;
   readonly #log: Logger;
   readonly #users: NonNullable<ServerOptions['users']>;
+  readonly #operation: Operation;
   #config: Config;
+  #draining: Promise<void> | undefined;
+  #ended: () => void = () => undefined;
+  /** Settles when the server has drained or stopped, whoever asked for it. */
+  readonly ended = new Promise<void>((resolve) => {
+    this.#ended = resolve;
+  });
 
   constructor(parts: {
     choice: EngineChoice;
@@ -62,6 +74,7 @@ export class Server {
     listeners: readonly ServerListener[];
     config: Config;
     users: NonNullable<ServerOptions['users']>;
+    operation: Operation;
   }) {
     this.engine = parts.choice;
     this.listeners = parts.listeners;
@@ -70,6 +83,7 @@ export class Server {
     this.#log = parts.log;
     this.#config = parts.config;
     this.#users = parts.users;
+    this.#operation = parts.operation;
   }
 
   /**
@@ -85,6 +99,7 @@ export class Server {
     this.#relay.reload(parts);
     this.#engine.setLimits(config.limits);
     this.#engine.setAuthorities(authorities(config, this.listeners));
+    this.#operation.reload(config, parts.hooks);
     this.#log.level = config.log.level;
     // What needs a restart stays as it was, so that the next reload says so again.
     this.#config = {
@@ -92,21 +107,42 @@ export class Server {
       engine: this.#config.engine,
       workers: this.#config.workers,
       listeners: this.#config.listeners,
+      control: this.#config.control,
+      metricsPath: this.#config.metricsPath,
     };
     this.#log.info(change, 'configuration reloaded');
     return change;
   }
 
   /** Takes no new connections and sessions, lets what is under way finish (`limits.drain_s`), then stops. */
-  async drain(): Promise<void> {
-    this.#relay.drain();
-    await this.#engine.drain(this.#config.drainMs);
-    this.#relay.stop();
+  drain(): Promise<void> {
+    this.#draining ??= (async () => {
+      this.#relay.drain();
+      await this.#engine.drain(this.#config.drainMs);
+      await this.#close();
+    })();
+    return this.#draining;
   }
 
   async stop(): Promise<void> {
     await this.#engine.stop();
+    await this.#close();
+  }
+
+  async #close(): Promise<void> {
     this.#relay.stop();
+    await this.#operation.close();
+    this.#ended();
+  }
+
+  /** True from the beginning of a drain on. */
+  get draining(): boolean {
+    return this.#draining !== undefined;
+  }
+
+  /** Where the control interface listens: `http://127.0.0.1:8055`; undefined when there is none. */
+  get control(): string | undefined {
+    return this.#operation.url;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -147,10 +183,22 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     },
     random: pooledRandom(),
   };
-  const engine = choice.create({ limits: config.limits, environment, onEvents: (events) => relay.handle(events) });
+  const onEvents = (events: readonly EngineEvent[]): void => {
+    relay.handle(events);
+    operation.handle(events);
+  };
+  const engine = choice.create({ limits: config.limits, environment, onEvents });
   const resolver = new NextHopResolver({ nowMs: environment.nowMs, random: Math.random });
-  const relay = new Relay({ ...parts, engine, environment, log, resolver });
+  const onSession = (connection: ConnectionId, user: string): void => operation.onUser(connection, user);
+  const relay = new Relay({ ...parts, engine, environment, log, resolver, onSession });
   const listeners: ServerListener[] = [];
+  const { nowMs } = environment;
+  const operation = new Operation(
+    { choice, engine, relay, log, listeners, nowMs, source: options.source },
+    config,
+    parts.hooks,
+  );
+  const server = new Server({ choice, engine, relay, log, listeners, config, users, operation });
   try {
     for (const entry of config.listeners) {
       const tls = entry.scheme === 'msrps' && parts.tls !== undefined ? serverDomain(parts.tls) : undefined;
@@ -169,18 +217,18 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         'listening',
       );
     }
+    engine.setAuthorities(authorities(config, listeners));
+    await operation.start(server);
   } catch (error) {
-    await engine.stop();
-    relay.stop();
+    await server.stop();
     throw error;
   }
-  engine.setAuthorities(authorities(config, listeners));
   const { kind, framer, version, reason } = choice;
   log.info(
     { engine: kind, framer, ...(version === undefined ? {} : { version }), reason, node: process.version },
     'engine chosen',
   );
-  return new Server({ choice, engine, relay, log, listeners, config, users });
+  return server;
 }
 
 /** Everything that is read from files, checked. */
