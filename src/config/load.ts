@@ -74,6 +74,7 @@ function normalise(raw: RawConfig, folder: string): Config {
       sendTimeoutMs: msrp.send_timeout,
       maxMsgChunks: msrp.max_msg_chunks,
       tlsHandshakeTimeoutMs: msrp.tls_handshake_timeout,
+      maxHandshakes: limits.max_handshakes,
       maxConnections: limits.max_connections,
       maxConnectionsPerIp: limits.max_connections_per_ip,
       lineBytes: limits.line_bytes,
@@ -128,7 +129,7 @@ function readTlsDomain(raw: RawTlsDomain, path: (name: string | undefined) => st
     requireCert: raw.require_cert ?? false,
     minVersion,
     maxVersion,
-    ...(raw.ciphers_list === undefined ? {} : { ciphers: raw.ciphers_list }),
-    ...(raw.ec_curve === undefined ? {} : { ecCurve: raw.ec_curve }),
+    ...(raw.ciphers_list === undefined ? {} : { ciphers: raw.ciphers_list.split(':') }),
+    ...(raw.ec_curve === undefined ? {} : { curves: raw.ec_curve.split(':') }),
   };
 }

@@ -32,6 +32,7 @@ export interface RawConfig {
   limits: {
     max_connections: number;
     max_connections_per_ip: number;
+    max_handshakes: number;
     max_sessions_per_user: number;
     max_sessions_per_connection: number;
     header_bytes: number;

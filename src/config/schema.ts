@@ -141,6 +141,7 @@ export const configSchema: SchemaNode = {
     limits: group('Limits. Each has a counter, and a close reason or status of its own.', {
       max_connections: limit(0, 'connections', 'Connections in all.'),
       max_connections_per_ip: limit(0, 'connections', 'Accepted connections from one address.'),
+      max_handshakes: limit(4096, 'handshakes', 'TLS handshakes in progress; a connection above is closed.'),
       max_sessions_per_user: limit(0, 'sessions', 'Sessions of one user; 403 above.'),
       max_sessions_per_connection: limit(10000, 'sessions', 'Sessions of one connection; 403 above.'),
       header_bytes: limit(65536, 'bytes', 'Header section of a frame.'),

@@ -15,7 +15,7 @@ export interface Engine {
   listen(spec: ListenSpec): Promise<BoundListener>;
   /** Stops accepting; connections stay. */
   unlisten(listener: ListenerId): void;
-  /** Replaces certificate, key and trust of a TLS listener for handshakes that begin from now on. */
+  /** Replaces the domains of a TLS listener for handshakes that begin from now on. Throws `E_TLS_MATERIAL`, changing nothing. */
   updateTls(listener: ListenerId, tls: TlsServerSpec): void;
 
   /** Names under which this relay is addressed: the hosts and ports of its listeners, and `my_uri` (relay R-042). */
@@ -89,6 +89,8 @@ export interface EngineLimits {
   readonly sendTimeoutMs: number;
   readonly maxMsgChunks: number;
   readonly tlsHandshakeTimeoutMs: number;
+  /** TLS handshakes in progress on accepted connections; one above is closed with `max_handshakes`. */
+  readonly maxHandshakes: number;
   readonly maxConnections: number;
   readonly maxConnectionsPerIp: number;
   readonly lineBytes: number;
@@ -120,31 +122,65 @@ export interface BoundListener {
   readonly port: number;
 }
 
-/** A TLS endpoint as data: PEM texts, no Node objects. */
-export interface TlsSpec {
-  readonly certificate?: string;
-  readonly privateKey?: string;
-  /** Trusted CAs. Absent: those of the system. */
-  readonly ca?: string;
-  readonly crl?: string;
-  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
-  readonly maxVersion: 'TLSv1.2' | 'TLSv1.3';
-  /** OpenSSL cipher list. */
-  readonly ciphers?: string;
-  readonly ecCurve?: string;
-  /** Refuse a peer whose certificate does not verify. */
-  readonly verifyCert: boolean;
-}
-
-export interface TlsServerSpec extends TlsSpec {
+/** A certificate (PEM, the chain behind it follows) and its private key (PEM). */
+export interface TlsIdentity {
   readonly certificate: string;
   readonly privateKey: string;
-  /** Refuse a peer without a certificate; one is always asked for (relay R-040). */
+}
+
+/**
+ * A TLS domain as data: PEM texts, no Node objects. Immutable: an engine keeps what it has made of one, by the identity of the
+ * object, for as long as it is in use.
+ */
+export interface TlsDomain {
+  readonly name: string;
+  /** Own certificates, one for each kind of key (RSA, ECDSA). Empty: none is shown, by a client. */
+  readonly identities: readonly TlsIdentity[];
+  /** Trusted CAs (PEM). Absent: those of the system. */
+  readonly ca?: string;
+  /** Revocation lists (PEM); with them, each certificate of a chain needs one of its issuer. */
+  readonly crl?: string;
+  readonly minVersion: TlsVersion;
+  readonly maxVersion: TlsVersion;
+  /** OpenSSL names of cipher suites, in order, out of {@link TLS_CIPHERS}. Absent: all of them. */
+  readonly ciphers?: readonly string[];
+  /** Groups for key exchange, in order, out of {@link TLS_CURVES}. Absent: all of them. */
+  readonly curves?: readonly string[];
+  /** A peer whose certificate does not verify is refused. */
+  readonly verifyCert: boolean;
+  /** A client without certificate is refused; one is always asked for (relay R-040). */
   readonly requireCert: boolean;
 }
 
-export interface TlsClientSpec extends TlsSpec {
-  /** Sent as SNI, and compared with subjectAltName when `verifyCert` (relay R-091). */
+export type TlsVersion = 'TLSv1.2' | 'TLSv1.3';
+
+/** Cipher suites that every engine has, by their names in OpenSSL, in the order in which they are preferred. */
+export const TLS_CIPHERS = [
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_AES_128_GCM_SHA256',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+] as const;
+
+/** Groups for key exchange that every engine has. */
+export const TLS_CURVES = ['X25519', 'P-256', 'P-384'] as const;
+
+/** What a TLS listener serves. */
+export interface TlsServerSpec {
+  /** By SNI, lower case: exact names and `*.example.com` (one label); an exact name goes before a wildcard. */
+  readonly byName: readonly { readonly pattern: string; readonly domain: TlsDomain }[];
+  /** Without SNI, or with a name that no pattern matches. Absent: the handshake is refused with `unrecognized_name`. */
+  readonly fallback?: TlsDomain;
+}
+
+export interface TlsClientSpec {
+  readonly domain: TlsDomain;
+  /** Sent as SNI unless it is an address, and the name that the certificate must carry when `verifyCert` (relay R-091). */
   readonly serverName: string;
 }
 
@@ -194,11 +230,17 @@ export interface SocketAddress {
 }
 
 export interface TlsInfo {
+  /** Name of the TLS domain. */
+  readonly domain: string;
+  /** `TLSv1.2` or `TLSv1.3`. */
   readonly protocol: string;
+  /** Name as in {@link TLS_CIPHERS}. */
   readonly cipher: string;
   /** SNI, of an accepted connection that sent one. */
   readonly serverName?: string;
-  /** The peer's certificate, if it has sent one. */
+  /** A session of before was taken up again. */
+  readonly resumed: boolean;
+  /** The peer's certificate, if it has sent one; of a resumed session: the one it had sent then. */
   readonly peer?: {
     /** Chains to a trusted CA. */
     readonly verified: boolean;
@@ -241,8 +283,15 @@ export interface ClosedEvent {
   readonly local?: SocketAddress;
   readonly remote: SocketAddress;
   readonly reason: CloseReason;
-  /** What exactly was wrong: an error code with its offset, a message of the system. Never bytes of the peer. */
+  /**
+   * What exactly was wrong: an error code with its offset, a message of the system. Never bytes of the peer. Of a handshake that
+   * has failed: `handshake`, `: `, and what the library has said.
+   */
   readonly detail?: string;
+  /** Why a TLS handshake has come to nothing. */
+  readonly handshake?: HandshakeFailure;
+  /** TLS domain of that handshake, when it was known already. */
+  readonly tlsDomain?: string;
   readonly bytesIn: number;
   readonly bytesOut: number;
 }
@@ -306,6 +355,7 @@ export const CLOSE_REASONS = [
   'max_connections_per_ip',
   'tls_handshake_timeout',
   'tls_handshake_failed',
+  'max_handshakes',
   'connect_failed',
   'connect_timeout',
   'hop_refused',
@@ -314,6 +364,25 @@ export const CLOSE_REASONS = [
   'shutdown',
 ] as const;
 export type CloseReason = (typeof CLOSE_REASONS)[number];
+
+/** Why a TLS handshake has come to nothing: the same words in every engine. Each has a row in docs/tls.md. */
+export const HANDSHAKE_FAILURES = [
+  'timeout',
+  'closed',
+  'protocol',
+  'version',
+  'no_shared_cipher',
+  'unrecognized_name',
+  'no_certificate',
+  'certificate_expired',
+  'certificate_revoked',
+  'unknown_ca',
+  'bad_certificate',
+  'name_mismatch',
+  'peer_alert',
+  'max_handshakes',
+] as const;
+export type HandshakeFailure = (typeof HANDSHAKE_FAILURES)[number];
 
 export interface ConnectionInfo {
   readonly connection: ConnectionId;
@@ -353,6 +422,10 @@ export interface EngineStats {
   readonly sessions: number;
   /** Gauge: transactions that wait for a response. */
   readonly transactions: number;
+  /** Gauge: TLS handshakes in progress on accepted connections. */
+  readonly handshakes: number;
+  /** Accepted and dialled. */
+  readonly handshakeFailures: Readonly<Record<HandshakeFailure, number>>;
   /** Gauge: bytes in all outboxes. */
   readonly queuedBytes: number;
   readonly accepted: number;

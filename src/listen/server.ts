@@ -15,7 +15,7 @@ import type {
   EngineStats,
   OwnAuthority,
   SessionInfo,
-  TlsSpec,
+  TlsDomain,
 } from '../engine/engine.ts';
 import { MemoryCredentials, loadUsers } from '../relay/credentials.ts';
 import { loadHooks } from '../relay/hooks.ts';
@@ -24,7 +24,7 @@ import { NextHopResolver } from '../relay/next-hop/resolver.ts';
 import { Relay } from '../relay/relay.ts';
 import type { RelayParts } from '../relay/relay.ts';
 import type { SessionEntry } from '../relay/sessions.ts';
-import { readDomain, serverDomain } from '../tls/domain.ts';
+import { readDomain } from '../tls/domain.ts';
 import { Operation } from './operation.ts';
 import { pooledRandom } from './pooled-random.ts';
 
@@ -94,7 +94,7 @@ export class Server {
     const change = compareConfig(this.#config, config);
     const parts = await readParts(config, this.#users);
     const listening = this.listeners.filter((_, i) => this.#config.listeners[i]?.scheme === 'msrps');
-    const tls = listening.length > 0 && parts.tls !== undefined ? serverDomain(parts.tls) : undefined;
+    const tls = listening.length > 0 && parts.tls !== undefined ? { byName: [], fallback: parts.tls } : undefined;
     for (const { listener } of listening) if (tls !== undefined) this.#engine.updateTls(listener, tls);
     this.#relay.reload(parts);
     this.#engine.setLimits(config.limits);
@@ -201,7 +201,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const server = new Server({ choice, engine, relay, log, listeners, config, users, operation });
   try {
     for (const entry of config.listeners) {
-      const tls = entry.scheme === 'msrps' && parts.tls !== undefined ? serverDomain(parts.tls) : undefined;
+      const tls = entry.scheme === 'msrps' && parts.tls !== undefined ? { byName: [], fallback: parts.tls } : undefined;
       const bound = await engine.listen({
         address: entry.address,
         port: entry.port,
@@ -235,9 +235,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 async function readParts(
   config: Config,
   extra: NonNullable<ServerOptions['users']>,
-): Promise<RelayParts & { tls: (TlsSpec & { readonly requireCert: boolean }) | undefined }> {
+): Promise<RelayParts & { tls: TlsDomain | undefined }> {
   const domain = config.tlsDomains['default'];
-  const tls = domain === undefined ? undefined : readDomain(domain);
+  const tls = domain === undefined ? undefined : readDomain('default', domain);
   const rows = config.users.file === undefined ? [] : await loadUsers(config.users.file);
   const userHooks: Hooks = config.users.hook === undefined ? {} : await loadHooks(config.users.hook);
   const hooks: Hooks = config.hooks === undefined ? {} : await loadHooks(config.hooks);

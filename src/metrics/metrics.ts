@@ -123,10 +123,16 @@ const METRICS: readonly MetricSpec[] = [
     read: ({ stats }) => one(stats.dialled),
   },
   {
+    name: 'handshakes',
+    help: 'TLS handshakes in progress on accepted connections.',
+    type: 'gauge',
+    read: ({ stats }) => one(stats.handshakes),
+  },
+  {
     name: 'handshake_failures_total',
     help: 'TLS handshakes that failed, by reason.',
     type: 'counter',
-    read: ({ stats }) => by('reason', handshakeFailures(stats)),
+    read: ({ stats }) => by('reason', stats.handshakeFailures),
   },
   {
     name: 'closes_total',
@@ -286,11 +292,3 @@ const METRICS: readonly MetricSpec[] = [
     read: ({ process: { startSeconds } }) => one(startSeconds),
   },
 ];
-
-/** By reason where the engine tells more than the close reasons do. */
-function handshakeFailures(
-  stats: EngineStats & { handshakeFailures?: Readonly<Record<string, number>> },
-): Record<string, number> {
-  const { tls_handshake_timeout: timeout, tls_handshake_failed: failed } = stats.closes;
-  return { ...(stats.handshakeFailures ?? { timeout, failed }) };
-}

@@ -1,4 +1,4 @@
-import type { TlsSpec } from '../engine/engine.ts';
+import type { TlsDomain } from '../engine/engine.ts';
 import type { ListenerId } from '../engine/engine.ts';
 
 /** What the control plane needs of the configuration. Times are seconds where the name says so. */
@@ -21,9 +21,19 @@ export interface RelaySettings {
   readonly maxSessionsPerConnection: number;
   readonly authFailures: number;
   readonly connectTimeoutMs: number;
-  /** TLS domain for dialling; undefined: the defaults of the platform, verified. */
-  readonly dialTls: TlsSpec | undefined;
+  /** TLS domain for dialling; undefined: {@link SYSTEM_DOMAIN}. */
+  readonly dialTls: TlsDomain | undefined;
 }
+
+/** Dialling where no TLS domain is configured: the CAs of the system, verified, no certificate of our own. */
+export const SYSTEM_DOMAIN: TlsDomain = {
+  name: 'system',
+  identities: [],
+  minVersion: 'TLSv1.2',
+  maxVersion: 'TLSv1.3',
+  verifyCert: true,
+  requireCert: false,
+};
 
 /** A listener as the control plane sees it: what URIs that lead to it look like. */
 export interface ListenerIdentity {

@@ -33,7 +33,7 @@ export function closedText(reason: CloseReason, detail: string | undefined): str
   return `${CLOSED[reason]} (${detail === undefined ? reason : `${reason}: ${detail}`})`;
 }
 
-const CLOSED: Readonly<Record<string, string>> & Readonly<Record<CloseReason, string>> = {
+const CLOSED: Readonly<Record<CloseReason, string>> = {
   peer_closed: 'Closed by the peer',
   peer_reset: 'Connection broke',
   protocol_error: 'Peer does not speak MSRP',
@@ -46,6 +46,7 @@ const CLOSED: Readonly<Record<string, string>> & Readonly<Record<CloseReason, st
   auth_failures: 'Too many failed AUTHs',
   max_connections: 'Too many connections',
   max_connections_per_ip: 'Too many connections from one address',
+  max_handshakes: 'Too many TLS handshakes at once',
   tls_handshake_timeout: 'TLS handshake took too long',
   tls_handshake_failed: 'TLS handshake failed',
   connect_failed: 'Could not connect',

@@ -180,6 +180,7 @@ for (const { name, make } of ENGINES) {
       sendTimeoutMs: 5000,
       maxMsgChunks: 0,
       tlsHandshakeTimeoutMs: 0,
+      maxHandshakes: 0,
       maxConnections: 0,
       maxConnectionsPerIp: 0,
       lineBytes: 8192,

@@ -45,6 +45,7 @@ export const TEST_LIMITS: EngineLimits = {
   sendTimeoutMs: 30_000,
   maxMsgChunks: 0,
   tlsHandshakeTimeoutMs: 10_000,
+  maxHandshakes: 0,
   maxConnections: 0,
   maxConnectionsPerIp: 0,
   lineBytes: 8192,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import type { TlsDomain } from '../../src/engine/engine.ts';
 import { Bench, ENGINES, frame, header, respondTo, send } from './harness.ts';
 import type { Client } from './harness.ts';
 
@@ -124,7 +125,15 @@ for (const { name, make } of ENGINES) {
       const hop = await bench.event('hop');
       // A listener that accepts and never says a word of TLS.
       const silent = await bench.target();
-      const tls = { serverName: 'x', minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3', verifyCert: false } as const;
+      const domain: TlsDomain = {
+        name: 'x',
+        identities: [],
+        minVersion: 'TLSv1.2',
+        maxVersion: 'TLSv1.3',
+        verifyCert: false,
+        requireCert: false,
+      };
+      const tls = { serverName: 'x', domain };
       bench.engine.connectHop(hop.hop, { key: 'k', candidates: loopback(silent.port), timeoutMs: 5000, tls });
       if (bench.engine.kind === 'native') {
         // It has no TLS yet: what needs it cannot be reached.

@@ -137,7 +137,7 @@ export const SETTINGS: RelaySettings = {
 
 export const RELAY_URI = 'msrps://relay.example:2855;tcp';
 export const CLIENT_URI = 'msrps://alice.example:9/client;tcp';
-const TLS: TlsInfo = { protocol: 'TLSv1.3', cipher: 'x' };
+const TLS: TlsInfo = { domain: 'default', protocol: 'TLSv1.3', cipher: 'x', resumed: false };
 
 /** TLS of a peer that has shown a verified certificate of these names. */
 export function certified(...altNames: string[]): TlsInfo {

@@ -6,6 +6,7 @@ import { HopPolicy } from '../../src/relay/next-hop/policy.ts';
 import { NextHopResolver } from '../../src/relay/next-hop/resolver.ts';
 import type { Dns } from '../../src/relay/next-hop/resolver.ts';
 import { parseUri } from '../../src/syntax/uri.ts';
+import { SYSTEM_DOMAIN } from '../../src/relay/settings.ts';
 import { RelayBench } from './fake-engine.ts';
 import type { BenchOptions } from './fake-engine.ts';
 
@@ -25,7 +26,7 @@ describe('next hops (R-091…R-102)', () => {
         key: 'msrps peer.example 2855 ',
         candidates: [{ address: '8.8.4.4', port: 2855 }],
         timeoutMs: 1000,
-        tls: { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3', verifyCert: true, serverName: 'peer.example' },
+        tls: { domain: SYSTEM_DOMAIN, serverName: 'peer.example' },
       },
     });
   });

@@ -220,6 +220,6 @@ const TICK_MS = 100;
 const RING_EVENTS = 4096;
 
 function handleLimits(limits: EngineLimits): HandleLimits {
-  const { tlsHandshakeTimeoutMs: _tls, ...rest } = limits;
+  const { tlsHandshakeTimeoutMs: _timeout, maxHandshakes: _handshakes, ...rest } = limits;
   return rest;
 }

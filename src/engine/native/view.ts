@@ -1,6 +1,7 @@
 import type { ConnectionView, NamedCount, StatsView } from '../../addon/engine-handle.ts';
 import { METHOD } from '../../frame/record.ts';
-import type { CloseReason, ConnectionInfo, EngineStats, FrameKind } from '../engine.ts';
+import { HANDSHAKE_FAILURES } from '../engine.ts';
+import type { CloseReason, ConnectionInfo, EngineStats, FrameKind, HandshakeFailure } from '../engine.ts';
 
 /** A connection as the contract shows it. */
 export function connectionInfo(view: ConnectionView): ConnectionInfo {
@@ -38,10 +39,16 @@ export function statsOf(view: StatsView): EngineStats {
   return {
     ...rest,
     latency: { counts: latency, sumMs: latencySumMs },
+    // No TLS in this engine yet.
+    handshakes: 0,
+    handshakeFailures: Object.fromEntries(HANDSHAKE_FAILURES.map((failure) => [failure, 0])) as Record<
+      HandshakeFailure,
+      number
+    >,
     framesIn: byKind(framesIn),
     framesOut: byKind(framesOut),
     rejects: byName(rejects),
-    closes: byName(closes) as Record<CloseReason, number>,
+    closes: { max_handshakes: 0, ...byName(closes) } as Record<CloseReason, number>,
     reports: byName(reports),
     responses: byName(responses),
   };

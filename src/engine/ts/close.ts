@@ -16,6 +16,7 @@ const ABRUPT: ReadonlySet<CloseReason> = new Set<CloseReason>([
   'merged',
   'tls_handshake_failed',
   'tls_handshake_timeout',
+  'max_handshakes',
 ]);
 
 /**

@@ -1,5 +1,5 @@
-import { CLOSE_REASONS, LATENCY_BOUNDS_MS } from '../engine.ts';
-import type { CloseReason, EngineStats, FrameKind } from '../engine.ts';
+import { CLOSE_REASONS, HANDSHAKE_FAILURES, LATENCY_BOUNDS_MS } from '../engine.ts';
+import type { CloseReason, EngineStats, FrameKind, HandshakeFailure } from '../engine.ts';
 
 /** Index of a frame kind in the counters: a method number of the frame record, or response. */
 export const RESPONSE_KIND = 5;
@@ -25,6 +25,7 @@ export class Counters {
   #latencySumMs = 0;
   readonly #rejects = new Map<string, number>();
   readonly #closes = new Map<CloseReason, number>();
+  readonly #handshakes = new Map<HandshakeFailure, number>();
   readonly #reports = new Map<number, number>();
   readonly #responses = new Map<number, number>();
 
@@ -34,6 +35,10 @@ export class Counters {
 
   close(reason: CloseReason): void {
     add(this.#closes, reason);
+  }
+
+  handshake(failure: HandshakeFailure): void {
+    add(this.#handshakes, failure);
   }
 
   report(status: number): void {
@@ -52,7 +57,9 @@ export class Counters {
     this.#latencySumMs += ms;
   }
 
-  snapshot(gauges: Pick<EngineStats, 'connections' | 'sessions' | 'transactions' | 'queuedBytes'>): EngineStats {
+  snapshot(
+    gauges: Pick<EngineStats, 'connections' | 'sessions' | 'transactions' | 'handshakes' | 'queuedBytes'>,
+  ): EngineStats {
     const { accepted, dialled, bytesIn, bytesOut, dropped, interruptions, pauses, timeouts } = this;
     return {
       ...gauges,
@@ -68,10 +75,8 @@ export class Counters {
       framesIn: byKind(this.framesIn),
       framesOut: byKind(this.framesOut),
       rejects: Object.fromEntries(this.#rejects),
-      closes: Object.fromEntries(CLOSE_REASONS.map((reason) => [reason, this.#closes.get(reason) ?? 0])) as Record<
-        CloseReason,
-        number
-      >,
+      closes: byName(CLOSE_REASONS, this.#closes),
+      handshakeFailures: byName(HANDSHAKE_FAILURES, this.#handshakes),
       reports: Object.fromEntries(this.#reports),
       responses: { ...Object.fromEntries(this.#responses), 200: this.okResponses + (this.#responses.get(200) ?? 0) },
     };
@@ -80,6 +85,10 @@ export class Counters {
 
 function add<K>(counts: Map<K, number>, key: K): void {
   counts.set(key, (counts.get(key) ?? 0) + 1);
+}
+
+function byName<K extends string>(names: readonly K[], counts: ReadonlyMap<K, number>): Record<K, number> {
+  return Object.fromEntries(names.map((name) => [name, counts.get(name) ?? 0])) as Record<K, number>;
 }
 
 function byKind(counts: Float64Array): Record<FrameKind, number> {

@@ -73,7 +73,7 @@ export class Dial {
       this.#deadlineMs = Infinity;
       this.#socket = undefined;
       socket.removeAllListeners('error');
-      this.#owner.onDialled(socket, tls === undefined ? undefined : tlsInfo(socket as TLSSocket));
+      this.#owner.onDialled(socket, tls === undefined ? undefined : tlsInfo(tls.domain.name, socket as TLSSocket));
     });
     socket.once('error', (error: Error) => {
       if (this.#socket === socket) this.#failed((error as { code?: string }).code ?? error.message);

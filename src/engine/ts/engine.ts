@@ -216,11 +216,14 @@ class TsEngine implements Engine {
   stats(): EngineStats {
     const plane = this.#plane;
     let queuedBytes = 0;
+    let handshakes = 0;
+    for (const listener of this.#listeners.values()) handshakes += listener.handshakes;
     for (const connection of plane.connections.values()) queuedBytes += connection.outbox.bytes;
     return plane.counters.snapshot({
       connections: plane.connections.size,
       sessions: plane.sessions.size,
       transactions: plane.transactions.count,
+      handshakes,
       queuedBytes,
     });
   }

@@ -3,7 +3,15 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { Server as TlsServer, TLSSocket } from 'node:tls';
 import { MsrpError } from '../../errors.ts';
-import type { BoundListener, CloseReason, ListenSpec, ListenerId, SocketAddress, TlsServerSpec } from '../engine.ts';
+import type {
+  BoundListener,
+  CloseReason,
+  ListenSpec,
+  ListenerId,
+  SocketAddress,
+  TlsDomain,
+  TlsServerSpec,
+} from '../engine.ts';
 import { assertUsable, refusal, serverOptions, tlsInfo } from './tls.ts';
 
 /** What a listener tells the engine. */
@@ -39,17 +47,18 @@ export class Listener {
   readonly #owner: ListenerOwner;
   readonly #server: Server;
   #tlsServer: TlsServer | undefined;
-  #tls: TlsServerSpec | undefined;
+  #tls: TlsDomain | undefined;
   /** By address and port of the peer. */
   readonly #handshakes = new Map<string, Handshake>();
 
   constructor(id: ListenerId, spec: ListenSpec, owner: ListenerOwner) {
     this.id = id;
     this.#owner = owner;
-    this.#tls = spec.tls;
-    if (spec.tls !== undefined) {
-      assertUsable(spec.tls);
-      this.#tlsServer = createTlsServer(serverOptions(spec.tls));
+    const fallback = spec.tls?.fallback;
+    this.#tls = fallback;
+    if (fallback !== undefined) {
+      assertUsable(fallback);
+      this.#tlsServer = createTlsServer(serverOptions(fallback));
       this.#tlsServer.on('secureConnection', (socket) => this.#onSecure(socket));
       this.#tlsServer.on('tlsClientError', (error, socket) => this.#onTlsError(error, socket));
     }
@@ -78,10 +87,11 @@ export class Listener {
     });
   }
 
-  updateTls(spec: TlsServerSpec): void {
-    assertUsable(spec);
-    this.#tls = spec;
-    this.#tlsServer?.setSecureContext(serverOptions(spec));
+  updateTls({ fallback }: TlsServerSpec): void {
+    if (fallback === undefined) return;
+    assertUsable(fallback);
+    this.#tls = fallback;
+    this.#tlsServer?.setSecureContext(serverOptions(fallback));
   }
 
   close(): void {
@@ -136,7 +146,7 @@ export class Listener {
       return;
     }
     this.#handshakes.delete(key);
-    this.#owner.onConnection(this.id, socket, tlsInfo(socket));
+    this.#owner.onConnection(this.id, socket, tlsInfo(this.#tls?.name ?? '', socket));
   }
 
   #onTlsError(error: Error, socket: TLSSocket): void {

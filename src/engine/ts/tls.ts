@@ -2,10 +2,10 @@ import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import type { ConnectionOptions, SecureContextOptions, TLSSocket, TlsOptions } from 'node:tls';
 import { MsrpError } from '../../errors.ts';
-import type { TlsClientSpec, TlsInfo, TlsServerSpec, TlsSpec } from '../engine.ts';
+import type { TlsClientSpec, TlsDomain, TlsInfo } from '../engine.ts';
 
 /** node:tls options of a listener. A certificate is asked for and judged after the handshake (relay R-040). */
-export function serverOptions(spec: TlsServerSpec): TlsOptions {
+export function serverOptions(spec: TlsDomain): TlsOptions {
   return { ...contextOptions(spec), requestCert: true, rejectUnauthorized: false };
 }
 
@@ -13,11 +13,11 @@ export function serverOptions(spec: TlsServerSpec): TlsOptions {
 export function clientOptions(spec: TlsClientSpec): ConnectionOptions {
   // An address is no SNI (RFC 6066); the certificate is compared with the address dialled instead.
   const name = isIP(spec.serverName) === 0 ? { servername: spec.serverName } : {};
-  return { ...contextOptions(spec), ...name, rejectUnauthorized: spec.verifyCert };
+  return { ...contextOptions(spec.domain), ...name, rejectUnauthorized: spec.domain.verifyCert };
 }
 
 /** Throws `E_TLS_MATERIAL` when certificate, key and the rest do not fit together. */
-export function assertUsable(spec: TlsSpec): void {
+export function assertUsable(spec: TlsDomain): void {
   try {
     createSecureContext(contextOptions(spec));
   } catch (error) {
@@ -26,7 +26,7 @@ export function assertUsable(spec: TlsSpec): void {
 }
 
 /** Why a peer that has finished its handshake is turned away all the same; undefined when it is not. */
-export function refusal(spec: TlsServerSpec, socket: TLSSocket): string | undefined {
+export function refusal(spec: TlsDomain, socket: TLSSocket): string | undefined {
   const hasCertificate = Object.keys(socket.getPeerCertificate()).length > 0;
   if (!hasCertificate) return spec.requireCert ? 'no client certificate' : undefined;
   if (socket.authorized || !spec.verifyCert) return undefined;
@@ -34,11 +34,13 @@ export function refusal(spec: TlsServerSpec, socket: TLSSocket): string | undefi
 }
 
 /** What is known of a connection after its handshake. */
-export function tlsInfo(socket: TLSSocket): TlsInfo {
+export function tlsInfo(domain: string, socket: TLSSocket): TlsInfo {
   const certificate = socket.getPeerCertificate();
   const hasCertificate = Object.keys(certificate).length > 0;
   const { servername } = socket as { servername?: string | false };
   return {
+    domain,
+    resumed: socket.isSessionReused(),
     protocol: socket.getProtocol() ?? '',
     cipher: socket.getCipher().name,
     ...(typeof servername === 'string' ? { serverName: servername } : {}),
@@ -56,16 +58,16 @@ export function tlsInfo(socket: TLSSocket): TlsInfo {
   };
 }
 
-function contextOptions(spec: TlsSpec): SecureContextOptions {
+function contextOptions(spec: TlsDomain): SecureContextOptions {
   return {
     minVersion: spec.minVersion,
     maxVersion: spec.maxVersion,
-    ...(spec.certificate === undefined ? {} : { cert: spec.certificate }),
-    ...(spec.privateKey === undefined ? {} : { key: spec.privateKey }),
+    cert: spec.identities.map(({ certificate }) => certificate),
+    key: spec.identities.map(({ privateKey }) => privateKey),
     ...(spec.ca === undefined ? {} : { ca: spec.ca }),
     ...(spec.crl === undefined ? {} : { crl: spec.crl }),
-    ...(spec.ciphers === undefined ? {} : { ciphers: spec.ciphers }),
-    ...(spec.ecCurve === undefined ? {} : { ecdhCurve: spec.ecCurve }),
+    ...(spec.ciphers === undefined ? {} : { ciphers: spec.ciphers.join(':') }),
+    ...(spec.curves === undefined ? {} : { ecdhCurve: spec.curves.join(':') }),
   };
 }
 

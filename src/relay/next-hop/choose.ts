@@ -1,10 +1,11 @@
 import { isIP } from 'node:net';
-import type { ConnectSpec, HopEvent, TlsSpec } from '../../engine/engine.ts';
+import type { ConnectSpec, HopEvent } from '../../engine/engine.ts';
 import { parseUri } from '../../syntax/uri.ts';
 import type { MsrpUri } from '../../syntax/uri.ts';
 import { isFailure, runHook } from '../hooks.ts';
 import type { Hooks } from '../hooks.ts';
 import type { SessionEntry } from '../sessions.ts';
+import { SYSTEM_DOMAIN } from '../settings.ts';
 import type { RelaySettings } from '../settings.ts';
 import type { HopPolicy } from './policy.ts';
 import type { NextHopResolver } from './resolver.ts';
@@ -63,23 +64,21 @@ export async function chooseNextHop(
             select({ user, realm, uri: uri.text, address: (candidates[0] as { address: string }).address }),
           ),
         );
-  const spec = settings.dialTls ?? DEFAULT_TLS;
-  const verified = tls && spec.verifyCert;
+  const domain = settings.dialTls ?? SYSTEM_DOMAIN;
+  const verified = tls && domain.verifyCert;
   return {
     kind: 'connect',
     spec: {
       key: `${tls ? 'msrps' : 'msrp'} ${host} ${target.port ?? ''} ${localAddress ?? ''}`,
       candidates,
       timeoutMs: settings.connectTimeoutMs,
-      ...(tls ? { tls: { ...spec, serverName: host } } : {}),
+      ...(tls ? { tls: { domain, serverName: host } } : {}),
       ...(localAddress === undefined ? {} : { localAddress }),
       // A certificate that was compared with the name proves the relay (R-091).
       ...(verified && (pathLength > 1 || isAuth) ? { relay: host } : {}),
     },
   };
 }
-
-const DEFAULT_TLS: TlsSpec = { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3', verifyCert: true };
 
 /** What a `nextHop` hook wants: nothing, a status to refuse with, or another host. Throws when it is none of these. */
 function readWish(wish: unknown, scheme: MsrpUri['scheme']): MsrpUri | number | undefined {
