@@ -44,6 +44,14 @@ export interface Engine {
   identify(connection: ConnectionId, relay: string): void;
   closeConnection(connection: ConnectionId, reason: CloseReason): void;
 
+  /** Whether {@link traceFrames} is served. */
+  readonly tracesFrames: boolean;
+  /**
+   * From now on each frame of a connection comes up as a `frame` event with at most `bodyBytes` of its body; −1 ends it. What
+   * is not traced costs nothing. Begins with the next frame that begins with a read, or a write, of its own.
+   */
+  traceFrames(connection: ConnectionId, bodyBytes: number): void;
+
   connections(): ConnectionInfo[];
   sessions(): SessionInfo[];
   stats(): EngineStats;
@@ -251,7 +259,14 @@ export interface TlsInfo {
 }
 
 export type EngineEvent =
-  OpenedEvent | ClosedEvent | DiallingEvent | RequestEvent | HopEvent | SessionClosedEvent | AuthRejectedEvent;
+  | OpenedEvent
+  | ClosedEvent
+  | DiallingEvent
+  | FrameEvent
+  | RequestEvent
+  | HopEvent
+  | SessionClosedEvent
+  | AuthRejectedEvent;
 
 /** A connection is usable (TLS handshake done). */
 export interface OpenedEvent {
@@ -271,6 +286,19 @@ export interface DiallingEvent {
   readonly remote: SocketAddress;
   /** A TLS handshake will follow. */
   readonly tls?: boolean;
+}
+
+/** A frame of a traced connection, as it was on the wire; a long SEND comes when it has passed by. */
+export interface FrameEvent {
+  readonly type: 'frame';
+  readonly connection: ConnectionId;
+  /** Seen from the relay. */
+  readonly direction: 'in' | 'out';
+  /** Head, what is kept of the body, end-line. Holds secrets: session-ids, digests. */
+  readonly bytes: Uint8Array;
+  /** Octets of the body, and how many of them are in `bytes`. */
+  readonly bodyOctets: number;
+  readonly bodyKept: number;
 }
 
 /** A connection has gone, or never came to be. Its sessions are closed by events before this one. */

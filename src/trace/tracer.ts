@@ -4,6 +4,7 @@ import type {
   DiallingEvent,
   Engine,
   EngineEvent,
+  FrameEvent,
   ListenerId,
   OpenedEvent,
   SocketAddress,
@@ -14,11 +15,12 @@ import type { EventFields } from './event-text.ts';
 import { compileRules } from './filter.ts';
 import type { TraceDecision, TraceFacts } from './filter.ts';
 import { HEP_TYPE, encodeHep } from './hep.ts';
+import { namesOf, redactFrame } from './redact.ts';
 import type { HepSender } from './sender.ts';
 import type { TraceSettings } from './settings.ts';
 
 export interface TracerOptions {
-  readonly engine: Pick<Engine, 'connections'>;
+  readonly engine: Pick<Engine, 'connections' | 'tracesFrames' | 'traceFrames'>;
   readonly settings: TraceSettings;
   readonly sender: HepSender;
   /** Microseconds since 1970. */
@@ -47,6 +49,8 @@ interface Traced {
   /** Undefined: the hook has not decided yet, and what happens meanwhile is held. */
   decision: TraceDecision | undefined;
   held: Buffer[];
+  /** The engine tells its frames. */
+  framed: boolean;
   /** Number of the latest question to the hook. */
   question: number;
 }
@@ -84,6 +88,7 @@ export class Tracer {
   set on(on: boolean) {
     if (on === this.#on) return;
     this.#on = on;
+    for (const traced of this.#connections.values()) this.#frames(traced, false);
     this.#connections.clear();
     if (!on) return;
     for (const info of this.#options.engine.connections()) {
@@ -121,6 +126,7 @@ export class Tracer {
     for (const event of events) {
       if (event.type === 'opened') this.#onOpened(event);
       else if (event.type === 'dialling') this.#onDialling(event);
+      else if (event.type === 'frame') this.#onFrame(event);
       else if (event.type === 'closed') this.#onClosed(event);
     }
   }
@@ -138,6 +144,7 @@ export class Tracer {
     traced ??= this.#add(connection, direction, listener, remote, local, tls);
     Object.assign(traced, { remote, local, tls, isTls: tls !== undefined, opened: true });
     if (isNew) this.#judge(traced);
+    else this.#frames(traced, traced.decision === 'trace');
     if (direction === 'in') this.#tell(traced, 'ACCEPTED', 'SUCCESS', TEXT.accepted);
     else this.#tell(traced, 'CONNECTED', 'SUCCESS', TEXT.connected);
   }
@@ -190,6 +197,7 @@ export class Tracer {
       user: undefined,
       decision: undefined,
       held: [],
+      framed: false,
       question: 0,
     };
     this.#connections.set(id, traced);
@@ -226,6 +234,40 @@ export class Tracer {
     traced.decision = decision;
     if (decision === 'trace' && this.#on) for (const packet of traced.held) this.#options.sender.send(packet);
     traced.held = [];
+    this.#frames(traced, decision === 'trace' && this.#on);
+  }
+
+  /** Has the engine tell the frames of an open connection, or ends that. */
+  #frames(traced: Traced, wanted: boolean): void {
+    const { engine } = this.#options;
+    const { frames, bodyBytes } = this.#settings;
+    const on = wanted && frames !== 'none' && engine.tracesFrames && traced.opened;
+    if (on) engine.traceFrames(traced.id, frames === 'bodies' ? bodyBytes : 0);
+    else if (traced.framed) engine.traceFrames(traced.id, -1);
+    traced.framed = on;
+  }
+
+  #onFrame({ connection, direction, bytes, bodyOctets, bodyKept }: FrameEvent): void {
+    const traced = this.#connections.get(connection);
+    if (traced === undefined || traced.decision !== 'trace') return;
+    const payload = redactFrame(bytes);
+    const names = { ...namesOf(payload, direction), ...(bodyKept < bodyOctets ? { 'body-octets': bodyOctets } : {}) };
+    const { captureId, destination } = this.#settings;
+    const packet = encodeHep(
+      {
+        source: direction === 'in' ? traced.remote : traced.local,
+        destination: direction === 'in' ? traced.local : traced.remote,
+        protocol: IPPROTO_TCP,
+        timeUs: this.#options.nowUs(),
+        type: HEP_TYPE.LOG,
+        captureId,
+        payload,
+        correlationId: String(connection),
+        extraCorrelation: JSON.stringify(names),
+      },
+      destination?.version ?? 3,
+    );
+    this.#options.sender.send(packet);
   }
 
   #factsOf({ direction, remote, local, listener, user, tls }: Traced): TraceFacts {

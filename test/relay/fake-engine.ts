@@ -110,6 +110,8 @@ class FakeEngine implements Engine {
     throw new Error('not part of the fake');
   }
   unlisten(): void {}
+  readonly tracesFrames = false;
+  traceFrames(): void {}
   updateTls(): void {}
   setAuthorities(): void {}
   setLimits(): void {}

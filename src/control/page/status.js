@@ -1,8 +1,9 @@
 // The status page: asks the relay every two seconds in one batch, and draws what it says. Nothing of it is written as HTML.
 
 const PERIOD_MS = 2000;
-/** Five minutes. */
+/** Five minutes; the first of them is as wide as the chart. */
 const KEPT = 150;
+const LEAST = 30;
 const ROWS = 50;
 
 const by = (id) => document.getElementById(id);
@@ -108,10 +109,10 @@ function draw({ engine, version, stats, sessions, connections, tls, trace }) {
   tile('connections', count(stats.connections), `${count(stats.accepted)} accepted, ${count(stats.dialled)} made`);
   tile('sessions', count(stats.sessions), `${count(stats.transactions)} open transactions`);
   tile('frames', `${count(messages)}/s`, `${count(sent(stats))} since the start`);
-  tile('queued', bytes(stats.queued_bytes), `${count(stats.pauses)} pauses for back-pressure`);
+  tile('queued', bytes(stats.queued_bytes), `${count(stats.pauses)} pauses`);
   drawLatency(stats);
   const failed = total(stats.reports) + stats.timeouts + total(stats.rejects);
-  tile('failures', count(failed), `${count(stats.timeouts)} timeouts, ${count(total(stats.rejects))} bad frames`);
+  tile('failures', count(failed), `${count(stats.timeouts)} timeouts`);
   before = { at: now, stats };
   drawThroughput();
   rows('session-rows', sessions, 6, (session) => [
@@ -166,7 +167,8 @@ function drawLatency(stats) {
       const column = document.createElement('div');
       const bar = document.createElement('i');
       bar.style.height = `${(value / most) * 85}%`;
-      const label = i < bounds.length ? time(bounds[i]) : '∞';
+      const label = document.createElement('span');
+      label.textContent = i < bounds.length ? time(bounds[i]).replace(' ms', '').replace(' ', '') : '∞';
       column.title = `${i < bounds.length ? 'at most' : 'more than'} ${time(bounds[i] ?? bounds.at(-1))}: ${count(value)}`;
       column.append(bar, label);
       return column;
@@ -184,7 +186,7 @@ function drawThroughput() {
     history
       .map(
         (point, i) =>
-          `${i === 0 ? 'M' : 'L'}${600 - (history.length - 1 - i) * (600 / (KEPT - 1))} ${156 - (point[name] / most) * 150}`,
+          `${i === 0 ? 'M' : 'L'}${600 - (history.length - 1 - i) * (600 / (Math.max(LEAST, history.length) - 1))} ${156 - (point[name] / most) * 150}`,
       )
       .join('');
   const grid = [6, 56, 106, 156].map((y) => element('line', { x1: 0, x2: 600, y1: y, y2: y, class: 'grid' }));

@@ -51,6 +51,7 @@ export function createNativeEngine(options: EngineOptions, parts: NativeEnginePa
 /** The contract on one side, the addon on the other: conversion, and what needs the event loop. */
 class NativeEngine implements Engine {
   readonly kind = 'native';
+  readonly tracesFrames = false;
   readonly #handle: EngineHandle;
   readonly #environment: EngineEnvironment;
   readonly #onEvents: (events: readonly EngineEvent[]) => void;
@@ -146,6 +147,10 @@ class NativeEngine implements Engine {
 
   closeConnection(connection: ConnectionId, reason: CloseReason): void {
     this.#commands.closeConnection(connection, reason);
+  }
+
+  traceFrames(_connection: ConnectionId, _bodyBytes: number): void {
+    // Not in this version: see tracesFrames.
   }
 
   connections(): ConnectionInfo[] {

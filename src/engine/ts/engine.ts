@@ -37,6 +37,7 @@ import { onBytes } from './receive.ts';
 import { respond, toOther } from './reply.ts';
 import { Session } from './session.ts';
 import { Sweeper, TICK_MS } from './sweep.ts';
+import { Tap } from './tap.ts';
 import { SocketTransport } from './transport.ts';
 import { flush, onTransportEnd, onWritten } from './write.ts';
 
@@ -50,6 +51,7 @@ export function createTsEngine(
 
 class TsEngine implements Engine {
   readonly kind = 'ts';
+  readonly tracesFrames = true;
   readonly #plane: Plane;
   readonly #onEvents: (events: readonly EngineEvent[]) => void;
   readonly #listeners = new Map<ListenerId, Listener>();
@@ -205,6 +207,18 @@ class TsEngine implements Engine {
     closeConnection(this.#plane, connection, reason);
   }
 
+  traceFrames(id: ConnectionId, bodyBytes: number): void {
+    const plane = this.#plane;
+    const connection = plane.connections.get(id);
+    if (connection === undefined) return;
+    if (bodyBytes < 0) connection.tap = undefined;
+    else if (connection.tap === undefined)
+      connection.tap = new Tap(id, bodyBytes, (event) => {
+        if (connection.tap !== undefined) plane.emit(event);
+      });
+    else connection.tap.bodyBytes = bodyBytes;
+  }
+
   connections(): ConnectionInfo[] {
     return Array.from(this.#plane.connections.values(), connectionInfo);
   }
@@ -301,6 +315,7 @@ class TsEngine implements Engine {
     connection.transport = new SocketTransport(socket, {
       onData: (bytes) => {
         plane.nowMs = plane.environment.nowMs();
+        connection.tap?.in.push(bytes);
         onBytes(plane, connection, bytes);
       },
       onWritten: () => onWritten(plane, connection),
