@@ -66,7 +66,7 @@ export interface RawConfig {
   hooks?: string;
 }
 
-export interface RawTraceRule {
+interface RawTraceRule {
   action: 'trace' | 'drop';
   peer?: string;
   port?: number;

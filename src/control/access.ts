@@ -13,7 +13,7 @@ export interface RequestFacts {
 }
 
 /** Shortest token: 128 bits as 22 characters of base64, and some shorter ones of whoever makes them by hand. */
-export const MIN_TOKEN = 16;
+const MIN_TOKEN = 16;
 
 /** Reads a token; a text says what is wrong with the file. */
 export function readToken(file: string): { readonly token: string } | string {

@@ -22,7 +22,7 @@ export interface HepPacket {
 export const HEP_TYPE = { NET: 0x59, LOG: 0x64 } as const;
 
 /** Largest payload that any packet carries, beside the header and the chunks that go with it (H-001). */
-export const MAX_PAYLOAD = 60_000;
+const MAX_PAYLOAD = 60_000;
 
 /** Encodes a packet of that version; a payload that is too long is cut. */
 export function encodeHep(packet: HepPacket, version: 1 | 2 | 3): Buffer {
