@@ -2,7 +2,7 @@ import { LATENCY_BOUNDS_MS } from '../engine/engine.ts';
 import { RPC, RpcError } from './rpc.ts';
 import type { RpcParams } from './rpc.ts';
 import type { ControlTarget } from './target.ts';
-import { connectionView, nextHopView, queueView, sessionView, statisticsView } from './views.ts';
+import { connectionView, nextHopView, queueView, sessionView, snakeView } from './views.ts';
 
 /** A control method. */
 export interface Method {
@@ -57,7 +57,7 @@ export const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
       description: 'TLS domains with their certificates',
       params: [],
       changes: never,
-      run: (target) => target.tlsDomains?.() ?? [],
+      run: (target) => (target.tlsDomains?.() ?? []).map(snakeView),
     },
   ],
   [
@@ -67,7 +67,7 @@ export const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
       params: [],
       changes: always,
       run: async (target) => {
-        await told(target.reloadTls === undefined ? target.reloadSource() : target.reloadTls());
+        await told(() => (target.reloadTls === undefined ? target.reloadSource() : target.reloadTls()));
         return 'OK';
       },
     },
@@ -141,7 +141,7 @@ export const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
       description: 'counters since the start, and gauges',
       params: [],
       changes: never,
-      run: (target) => ({ ...statisticsView(target.stats()), latency_bounds_ms: LATENCY_BOUNDS_MS }),
+      run: (target) => ({ ...snakeView(target.stats()), latency_bounds_ms: LATENCY_BOUNDS_MS }),
     },
   ],
   [
@@ -175,7 +175,7 @@ export const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
       params: [],
       changes: always,
       run: async (target) => {
-        const { reloadable, needsRestart } = await told(target.reloadSource());
+        const { reloadable, needsRestart } = await told(() => target.reloadSource());
         return { changed: reloadable, needs_restart: needsRestart };
       },
     },
@@ -237,9 +237,9 @@ function done(found: boolean, missing: string): string {
 }
 
 /** What an operator has to hear of a failure: the reason, as the log has it. */
-async function told<T>(work: Promise<T>): Promise<T> {
+async function told<T>(work: () => T | Promise<T>): Promise<T> {
   try {
-    return await work;
+    return await work();
   } catch (error) {
     throw new RpcError(RPC.FAILED, 'Server error', error instanceof Error ? error.message : String(error));
   }

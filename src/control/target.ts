@@ -35,8 +35,8 @@ export interface ControlTarget {
   tracing: boolean | undefined;
   /** TLS domains with their certificates, for `tls_list`. */
   readonly tlsDomains?: (() => readonly object[]) | undefined;
-  /** Reads certificates and keys again. Rejects, changing nothing, when one cannot be used. */
-  readonly reloadTls?: (() => Promise<unknown>) | undefined;
+  /** Reads certificates and keys again. Throws or rejects, changing nothing, when one cannot be used. */
+  readonly reloadTls?: (() => unknown) | undefined;
 }
 
 /** A session as both planes see it, without its URI. */

@@ -1,4 +1,4 @@
-import type { ConnectionInfo, EngineStats, SocketAddress } from '../engine/engine.ts';
+import type { ConnectionInfo, SocketAddress } from '../engine/engine.ts';
 import { escapePeer, redactUri } from '../log/escape.ts';
 import type { ControlSession, ControlTarget } from './target.ts';
 
@@ -75,10 +75,10 @@ export function queueView(info: ConnectionInfo): object {
   };
 }
 
-/** Counters with the names of this interface. */
-export function statisticsView(stats: EngineStats): object {
+/** The same values with the names of this interface: `notAfter` becomes `not_after`. */
+export function snakeView(values: object): object {
   return Object.fromEntries(
-    Object.entries(stats).map(([name, value]) => [
+    Object.entries(values).map(([name, value]) => [
       name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
       value as unknown,
     ]),

@@ -183,7 +183,7 @@ export class Operation implements ControlTarget, MetricsSource {
 
   certificates(): { domain: string; notAfterMs: number }[] {
     const domains = (this.tlsDomains?.() ?? []) as readonly Record<string, unknown>[];
-    return domains.flatMap(({ name, not_after: end }) =>
+    return domains.flatMap(({ name, notAfter: end }) =>
       typeof name === 'string' && typeof end === 'string' ? [{ domain: name, notAfterMs: Date.parse(end) }] : [],
     );
   }
@@ -216,7 +216,7 @@ export class Operation implements ControlTarget, MetricsSource {
     return server?.tlsDomains?.bind(server);
   }
 
-  get reloadTls(): (() => Promise<unknown>) | undefined {
+  get reloadTls(): (() => unknown) | undefined {
     const server = this.#server as Partial<TlsOperator> | undefined;
     return server?.reloadTls?.bind(server);
   }
@@ -255,7 +255,7 @@ export class Operation implements ControlTarget, MetricsSource {
 /** What a server with TLS domains has. */
 interface TlsOperator {
   tlsDomains(): readonly object[];
-  reloadTls(): Promise<unknown>;
+  reloadTls(): unknown;
 }
 
 function traceHook(hooks: Hooks): TraceHook | undefined {
