@@ -58,7 +58,11 @@ export function addonTypes() {
 export const typesFile = join(folder, 'index.d.ts');
 
 function format(definitions) {
-  const members = new Map(definitions.filter(({ kind }) => kind === 'impl').map(({ name, def }) => [name, def]));
+  // A class may have several blocks of methods.
+  const members = new Map();
+  for (const { kind, name, def } of definitions) {
+    if (kind === 'impl') members.set(name, members.has(name) ? `${members.get(name)}\n${def}` : def);
+  }
   let text = '/* Made from native/addon/src by `npm run addon:types`. */\n';
   for (const { kind, name, js_doc: doc, def } of definitions) {
     if (kind === 'impl') continue;
@@ -73,6 +77,7 @@ function format(definitions) {
 
 function indent(members) {
   return members
+    .replaceAll(' | undefined | null', '')
     .split('\n')
     .map((line) => `  ${line.startsWith(' *') ? line.trimEnd() : line.trim()}\n`)
     .join('');

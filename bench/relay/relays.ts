@@ -2,6 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { certificateFiles } from './certificate.ts';
+import type { CertificateFiles } from './certificate.ts';
 import { CORES, accepting, folder, freePort, lastLine, start, stop } from './processes.ts';
 import type { Started } from './processes.ts';
 import type { Contender } from './results.ts';
@@ -32,9 +34,10 @@ export function buildLoad(): string {
   throw new Error('cargo has not told where the load generator is');
 }
 
-/** Starts a relay; rejects with the reason when it cannot run. */
-export async function startRelay(contender: Contender, load: string): Promise<Relay> {
-  return contender === 'bare' ? startBare(load) : startMsrpd(contender);
+/** Starts a relay, plain or with TLS; rejects with the reason when it cannot run. */
+export async function startRelay(contender: Contender, load: string, tls = false): Promise<Relay> {
+  const files = tls ? await certificateFiles() : undefined;
+  return contender === 'bare' ? startBare(load, files) : startMsrpd(contender, files);
 }
 
 /** Ends a relay. */
@@ -42,19 +45,20 @@ export async function stopRelay(relay: Relay): Promise<void> {
   await stop(relay.process);
 }
 
-async function startBare(load: string): Promise<Relay> {
+async function startBare(load: string, tls: CertificateFiles | undefined): Promise<Relay> {
   const port = await freePort();
-  const process = start(CORES.relay, load, ['relay', '--listen', `127.0.0.1:${port}`]);
+  const secure = tls === undefined ? [] : ['--cert', tls.certificate, '--key', tls.key];
+  const process = start(CORES.relay, load, ['relay', '--listen', `127.0.0.1:${port}`, ...secure]);
   await ready(process, port);
   return { contender: 'bare', address: `127.0.0.1:${port}`, process };
 }
 
-async function startMsrpd(engine: Exclude<Contender, 'bare'>): Promise<Relay> {
+async function startMsrpd(engine: Exclude<Contender, 'bare'>, tls: CertificateFiles | undefined): Promise<Relay> {
   const port = await freePort();
   const users = join(folder, 'users.txt');
   const config = join(folder, `${engine}-${port}.yaml`);
   writeFileSync(users, `${USER}::${PASSWORD}\n`);
-  writeFileSync(config, configuration(port, users));
+  writeFileSync(config, configuration(port, users, tls));
   const args = [join(root, 'dist', 'cli', 'main.js'), 'serve', '-c', config];
   const started = start(CORES.relay, process.execPath, args, { MSRPD_ENGINE: engine });
   await ready(started, port);
@@ -71,17 +75,19 @@ async function ready(started: Started, port: number): Promise<void> {
 }
 
 /** One worker: a core is what is measured. Timeouts that a busy machine does not run into. */
-function configuration(port: number, users: string): string {
+function configuration(port: number, users: string, tls: CertificateFiles | undefined): string {
+  const domain = tls && { certificate: tls.certificate, private_key: tls.key, verify_cert: false };
   return `
 workers: 1
-listeners: ['msrp:127.0.0.1:${port}']
-msrp: {send_timeout: 30000, max_msg_chunks: 0}
+listeners: ['${tls ? 'msrps' : 'msrp'}:127.0.0.1:${port}']
+msrp: {send_timeout: 30000, max_msg_chunks: 0, tls_handshake_timeout: 10000}
 relay:
   allow_plain_auth: true
   allow_ip_use_path: true
   next_hops: {allow: [127.0.0.0/8]}
   users: {file: ${JSON.stringify(users)}}
 log: {level: warn, destination: stderr}
+${domain ? `tls: {domains: {default: ${JSON.stringify(domain)}}}` : ''}
 `;
 }
 

@@ -37,7 +37,7 @@ export async function runScenario(
         progress(`${name}  round ${round}/${effort.rounds}  ${contender}`);
         let relay = relays.get(contender);
         const first = relay === undefined;
-        relay ??= await startRelay(contender, load);
+        relay ??= await startRelay(contender, load, scenario.tls);
         relays.set(contender, relay);
         const warmup = first && !scenario.freshProcess ? effort.firstWarmup : effort.warmup;
         const times = ['--warmup', `${warmup}`, '--duration', `${effort.duration}`];

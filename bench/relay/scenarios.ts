@@ -7,6 +7,8 @@ export interface Scenario {
   readonly cost: Cost;
   /** Arguments of msrp-load, without the relay, `--warmup` and `--duration`. */
   readonly load: readonly string[];
+  /** Clients connect by TLS. */
+  readonly tls: boolean;
   /** Connections, each with a file descriptor in the relay and one in the generator. */
   readonly connections: number;
   /** Memory is measured from a process that has done nothing before. */
@@ -20,8 +22,22 @@ const MAX_IN_FLIGHT_BYTES = 128_000_000;
 
 const QUICK = new Set(['chat-16x1-200', 'chat-16x16-200', 'chat-16x1-60000', 'file', 'idle', 'storm']);
 
-/** Every scenario: `chat-PAIRSxWINDOW-BYTES`, `file`, `idle`, `storm`. */
-export const SCENARIOS: readonly Scenario[] = [...chats(), file(), idle(), storm()];
+/** Those that are there with TLS, too. */
+const SECURE = new Set(['chat-16x1-200', 'chat-16x16-200', 'chat-16x1-60000', 'idle', 'storm']);
+
+const PLAIN: readonly Scenario[] = [...chats(), file(), idle(), storm()];
+
+/** Every scenario: `chat-PAIRSxWINDOW-BYTES`, `file`, `idle`, `storm`; some as `tls-…`. */
+export const SCENARIOS: readonly Scenario[] = [
+  ...PLAIN,
+  ...PLAIN.filter(({ name }) => SECURE.has(name)).map((scenario) => ({
+    ...scenario,
+    name: `tls-${scenario.name}`,
+    load: [...scenario.load, '--tls'],
+    tls: true,
+    quick: scenario.quick && scenario.name !== 'idle',
+  })),
+];
 
 function chats(): Scenario[] {
   const scenarios: Scenario[] = [];
@@ -32,7 +48,15 @@ function chats(): Scenario[] {
         const name = `chat-${pairs}x${window}-${size}`;
         const load = ['chat', '--pairs', `${pairs}`, '--window', `${window}`, '--size', `${size}`];
         const quick = QUICK.has(name);
-        scenarios.push({ name, cost: 'µs/message', load, connections: 2 * pairs, freshProcess: false, quick });
+        scenarios.push({
+          name,
+          cost: 'µs/message',
+          load,
+          connections: 2 * pairs,
+          freshProcess: false,
+          tls: false,
+          quick,
+        });
       }
     }
   }
@@ -42,15 +66,39 @@ function chats(): Scenario[] {
 /** Files of 1 MB in chunks of 16 KiB. */
 function file(): Scenario {
   const load = ['file', '--pairs', '8', '--window', '4', '--size', '1000000', '--chunk', '16384'];
-  return { name: 'file', cost: 'µs/file', load, connections: 16, freshProcess: false, quick: QUICK.has('file') };
+  return {
+    name: 'file',
+    cost: 'µs/file',
+    load,
+    connections: 16,
+    freshProcess: false,
+    tls: false,
+    quick: QUICK.has('file'),
+  };
 }
 
 function idle(): Scenario {
   const load = ['idle', '--sessions', '9000'];
-  return { name: 'idle', cost: 'bytes/session', load, connections: 9000, freshProcess: true, quick: QUICK.has('idle') };
+  return {
+    name: 'idle',
+    cost: 'bytes/session',
+    load,
+    connections: 9000,
+    freshProcess: true,
+    tls: false,
+    quick: QUICK.has('idle'),
+  };
 }
 
 function storm(): Scenario {
   const load = ['storm', '--concurrency', '32'];
-  return { name: 'storm', cost: 'µs/session', load, connections: 32, freshProcess: false, quick: QUICK.has('storm') };
+  return {
+    name: 'storm',
+    cost: 'µs/session',
+    load,
+    connections: 32,
+    freshProcess: false,
+    tls: false,
+    quick: QUICK.has('storm'),
+  };
 }

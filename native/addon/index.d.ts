@@ -20,6 +20,8 @@ export interface EngineSettings {
 export interface LimitSettings {
   sendTimeoutMs: number
   maxMsgChunks: number
+  tlsHandshakeTimeoutMs: number
+  maxHandshakes: number
   maxConnections: number
   maxConnectionsPerIp: number
   lineBytes: number
@@ -72,14 +74,17 @@ export interface HopSettings {
   timeoutMs: number
   localAddress?: string
   relay?: string
+  serverName?: string
 }
 
 /** An engine with its threads. */
 export declare class EngineHandle {
   /** Starts the threads. `wake` is called when events wait: `takeEvents` has them. */
   constructor(settings: EngineSettings, wake: () => void)
-  /** Binds a listener; throws with the code of the system. */
-  listen(address: string, port: number): BoundSocket
+  /** Binds a listener, plain or with TLS; throws with the code of the system. */
+  listen(address: string, port: number, tls?: ServerHandle): BoundSocket
+  /** Replaces the domains of a TLS listener. */
+  updateTls(listener: number, tls: ServerHandle): void
   /** Stops accepting. */
   unlisten(listener: number): void
   /** Names under which the relay is addressed. */
@@ -94,8 +99,8 @@ export declare class EngineHandle {
   closeSession(session: number, reason: string): void
   /** Answers a request; headers are names and values in turn. */
   answer(request: number, status: number, comment: string, headers: Array<string>): void
-  /** Decides a hop: dial, or share a connection. */
-  connectHop(hop: number, settings: HopSettings): void
+  /** Decides a hop: dial, or share a connection. With `domain`: by TLS, and the certificate is for `server_name`. */
+  connectHop(hop: number, settings: HopSettings, domain?: DomainHandle): void
   /** Decides a hop: refused. */
   refuseHop(hop: number, status: number): void
   /** Says that a connection stands for a relay. */
@@ -118,6 +123,10 @@ export declare class EngineHandle {
   drain(): void
   /** Closes everything and waits for the threads; the last events can still be taken. */
   stop(): void
+  /** Makes a domain; throws with what is wrong with the texts. */
+  tlsDomain(settings: DomainSettings): DomainHandle
+  /** Puts domains together by SNI: patterns, and the domain of each. */
+  tlsServer(patterns: Array<string>, domains: Array<DomainHandle>, fallback?: DomainHandle): ServerHandle
 }
 
 /** What a framer is made with; numbers as in `FramerOptions` of `src/frame/framer.ts`. Limits: 0 is no limit. */
@@ -152,6 +161,38 @@ export declare class Framer {
   scanInto(records: Uint32Array): (bytes: Uint8Array, from: number, to: number) => number
   /** Drops the paths remembered of earlier frames. */
   forget(): void
+}
+
+/** A certificate (PEM, the chain behind it follows) and its private key (PEM). */
+export interface IdentitySettings {
+  certificate: string
+  privateKey: string
+}
+
+/** A TLS domain, as `TlsDomain` of the contract has it. */
+export interface DomainSettings {
+  name: string
+  identities: Array<IdentitySettings>
+  ca?: string
+  crl?: string
+  minVersion: string
+  maxVersion: string
+  ciphers?: Array<string>
+  curves?: Array<string>
+  verifyCert: boolean
+  requireCert: boolean
+}
+
+/** A TLS domain that is ready for handshakes, of one engine. */
+export declare class DomainHandle {
+  /** Its name. */
+  get name(): string
+}
+
+/** What a TLS listener serves. */
+export declare class ServerHandle {
+  /** Patterns of SNI that have a domain of their own. */
+  get patterns(): number
 }
 
 /** Version of the binding and of the frame record, to be compared with that of `src/addon/contract.ts`. */

@@ -15,10 +15,12 @@ interface HandleSettings {
   readonly limits: HandleLimits;
 }
 
-/** Limits and timeouts as in `EngineLimits`, but for those of TLS. */
+/** Limits and timeouts as in `EngineLimits`. */
 export interface HandleLimits {
   readonly sendTimeoutMs: number;
   readonly maxMsgChunks: number;
+  readonly tlsHandshakeTimeoutMs: number;
+  readonly maxHandshakes: number;
   readonly maxConnections: number;
   readonly maxConnectionsPerIp: number;
   readonly lineBytes: number;
@@ -34,10 +36,40 @@ export interface HandleLimits {
   readonly transactionMs: number;
 }
 
+/** A TLS domain that is ready for handshakes, of one engine. */
+export interface DomainHandle {
+  readonly name: string;
+}
+
+/** What a TLS listener serves. */
+export interface ServerHandle {
+  /** How many names have a domain of their own. */
+  readonly patterns: number;
+}
+
+/** A TLS domain, as in `TlsDomain`. */
+export interface DomainSettings {
+  name: string;
+  identities: { certificate: string; privateKey: string }[];
+  ca?: string;
+  crl?: string;
+  minVersion: string;
+  maxVersion: string;
+  ciphers?: string[];
+  curves?: string[];
+  verifyCert: boolean;
+  requireCert: boolean;
+}
+
 /** Commands return at once; what is asked (`connections`, `sessions`, `stats`) is answered behind all commands before it. */
 export interface EngineHandle {
-  /** Throws with the text of the system. `address` is an IP address. */
-  listen(address: string, port: number): { listener: number; address: string; port: number };
+  /** Throws with what is wrong with the texts. */
+  tlsDomain(settings: DomainSettings): DomainHandle;
+  /** Patterns of SNI, and the domain of each. */
+  tlsServer(patterns: string[], domains: DomainHandle[], fallback?: DomainHandle): ServerHandle;
+  updateTls(listener: number, tls: ServerHandle): void;
+  /** Throws with the text of the system. `address` is an IP address. Without `tls`: plain TCP. */
+  listen(address: string, port: number, tls?: ServerHandle): { listener: number; address: string; port: number };
   unlisten(listener: number): void;
   setAuthorities(authorities: { host: string; port: number }[]): void;
   setLimits(limits: HandleLimits): void;
@@ -62,7 +94,9 @@ export interface EngineHandle {
       timeoutMs: number;
       localAddress?: string;
       relay?: string;
+      serverName?: string;
     },
+    domain?: DomainHandle,
   ): void;
   refuseHop(hop: number, status: number): void;
   identify(connection: number, relay: string): void;
@@ -106,6 +140,21 @@ export interface EngineNotice {
   session?: number;
   uri?: string;
   pathLength?: number;
+  tls?: TlsView;
+  /** A TLS handshake will follow. */
+  dialsTls?: boolean;
+  handshake?: string;
+  tlsDomain?: string;
+}
+
+/** As `TlsInfo` of the contract. */
+export interface TlsView {
+  domain: string;
+  protocol: string;
+  cipher: string;
+  serverName?: string;
+  resumed: boolean;
+  peer?: { verified: boolean; altNames: string[]; subject: string };
 }
 
 export interface ConnectionView {
@@ -117,6 +166,7 @@ export interface ConnectionView {
   remotePort?: number;
   localAddress?: string;
   localPort?: number;
+  tls?: TlsView;
   openedAtMs: number;
   queuedBytes: number;
   sessions: number;
@@ -164,6 +214,8 @@ export interface StatsView {
   timeouts: number;
   latency: number[];
   latencySumMs: number;
+  handshakes: number;
+  handshakeFailures: NamedCount[];
   /** Something is under way that a drain waits for. */
   busy: boolean;
 }

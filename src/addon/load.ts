@@ -112,6 +112,8 @@ function testEngine({ EngineHandle: Handle }: Addon): void {
   const limits = {
     sendTimeoutMs: 0,
     maxMsgChunks: 0,
+    tlsHandshakeTimeoutMs: 0,
+    maxHandshakes: 0,
     maxConnections: 0,
     maxConnectionsPerIp: 0,
     lineBytes: 0,

@@ -1,5 +1,7 @@
 import { writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
+import { developmentFiles } from '../tls/development.ts';
 import { DEFAULT_CONFIG } from './check.ts';
 import { CliError } from './exit.ts';
 
@@ -7,10 +9,10 @@ import { CliError } from './exit.ts';
 export function register(program: Command): void {
   program
     .command('init')
-    .description('write a commented configuration')
+    .description('write a commented configuration, and a CA and a certificate to begin with')
     .argument('[file]', 'where to; - is standard output', DEFAULT_CONFIG)
     .option('-f, --force', 'replace a file that is there')
-    .action((file: string, options: { force?: true }) => {
+    .action(async (file: string, options: { force?: true }) => {
       if (file === '-') {
         process.stdout.write(TEMPLATE);
         return;
@@ -23,8 +25,23 @@ export function register(program: Command): void {
           exists ? `${file} is there already; --force replaces it` : `cannot write ${file}: ${String(error)}`,
         );
       }
+      const { ca } = await certificate(join(dirname(file), TLS_FOLDER));
       process.stdout.write(`wrote ${file}; next: edit it, then msrpd check -c ${file} and msrpd serve -c ${file}\n`);
+      process.stdout.write(
+        `clients trust it with --ca ${ca} (a development CA: ask a public one for names of the Internet)\n`,
+      );
     });
+}
+
+/** Beside the configuration. */
+const TLS_FOLDER = 'msrpd-tls';
+
+async function certificate(folder: string): ReturnType<typeof developmentFiles> {
+  try {
+    return await developmentFiles(folder, ['localhost', '127.0.0.1', '::1'], Date.now());
+  } catch (error) {
+    throw new CliError(`cannot write the certificate into ${folder}: ${String(error)}`);
+  }
 }
 
 /** Values that work on real networks; where they differ from those of OpenSIPS, a comment says why. */
@@ -36,6 +53,8 @@ engine: auto
 # Where to listen: msrp:HOST[:PORT] without, msrps:HOST[:PORT] with TLS; port 2855 where none is given.
 listeners:
   - msrp:127.0.0.1:2855
+  - uri: msrps:127.0.0.1:2856
+    advertise: localhost:2856
   # Clients of the Internet need TLS and a name that leads here:
   # - uri: msrps:[::]:2855
   #   advertise: relay.example.com:2855
@@ -74,12 +93,18 @@ limits:                        # 0 is no limit
   probation_s: 30
   idle_s: 3600
 
-# tls:
-#   domains:
-#     default:
-#       certificate: cert.pem
-#       private_key: key.pem
-#       # ca_list: ca.pem      # trusted for next hops, and for relays that connect to this one
+tls:
+  domains:
+    # Made by msrpd init, for localhost. The CA is trusted for next hops, and for relays that connect to this one.
+    default:
+      certificate: msrpd-tls/cert.pem
+      private_key: msrpd-tls/key.pem
+      ca_list: msrpd-tls/ca.pem
+    # Others are chosen by the name that a client asks for, or by the next hop: docs/tls.md
+    # chat:
+    #   match_sip_domain: chat.example.com
+    #   certificate: [chat-ecdsa.pem, chat-rsa.pem]
+    #   private_key: [chat-ecdsa-key.pem, chat-rsa-key.pem]
 
 # Status page, control methods (msrpd ctl) and metrics. Beyond loopback only with a token_file: docs/control.md
 control:

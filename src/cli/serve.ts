@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { Config } from '../config/config.ts';
 import { formatProblem, loadConfig, parseConfig } from '../config/load.ts';
@@ -5,6 +6,8 @@ import { MsrpError } from '../errors.ts';
 import { startServer } from '../listen/server.ts';
 import type { Server, ServerOptions } from '../listen/server.ts';
 import { createLog } from '../log/log.ts';
+import { developmentFiles } from '../tls/development.ts';
+import type { DevelopmentFiles } from '../tls/development.ts';
 import type { Log } from '../log/log.ts';
 import { DEFAULT_CONFIG, readConfig } from './check.ts';
 import { CliError, EXIT } from './exit.ts';
@@ -27,7 +30,8 @@ export function register(program: Command): void {
 
 /** Runs a relay with the configuration of a file, or the demo without one. Resolves when it has drained. */
 async function serve(file: string | undefined): Promise<void> {
-  const config = file === undefined ? demoConfig() : readConfig(file);
+  const demoTls = file === undefined ? await demoFiles() : undefined;
+  const config = file === undefined ? demoConfig(demoTls) : readConfig(file);
   const log = createLog(config.log);
   const engineOverride = process.env['MSRPD_ENGINE'];
   const options: ServerOptions = {
@@ -51,7 +55,7 @@ async function serve(file: string | undefined): Promise<void> {
   const server = await startServer(options);
   if (server.engine.kind === 'ts') letYoungHeapGrow();
   running = server;
-  if (file === undefined) welcome(server);
+  if (file === undefined) welcome(server, demoTls);
   const signal = await Promise.race([signalled, server.ended.then(() => 'control')]);
   log.logger.info({ signal, drainMs: config.drainMs }, 'draining');
   await server.drain();
@@ -81,7 +85,15 @@ function firstSignal(log: Log): Promise<string> {
 /** SIGHUP: a configuration with mistakes changes nothing. */
 async function reload(server: Server, file: string | undefined, log: Log): Promise<void> {
   log.reopen();
-  if (file === undefined) return;
+  if (file === undefined) {
+    // The demo has no file to read again.
+    try {
+      server.reloadTls();
+    } catch {
+      // It has been told.
+    }
+    return;
+  }
   try {
     await server.reload(readAgain(file));
   } catch (error) {
@@ -99,9 +111,11 @@ function readAgain(file: string): Config {
 const DEMO_USER = 'alice';
 const DEMO_PASSWORD = 'secret';
 
-/** The demo: loopback only, no TLS. */
+/** Where the demo keeps its CA and certificate, in the working directory: clients read the CA there. */
+const DEMO_FOLDER = '.msrpd';
+
+/** The demo: loopback only. */
 const DEMO_CONFIG = `
-listeners: [msrp:127.0.0.1:2855]
 msrp: {send_timeout: 30000, max_msg_chunks: 0, tls_handshake_timeout: 10000}
 relay:
   allow_plain_auth: true
@@ -111,13 +125,29 @@ log: {destination: stderr}
 control: {listen: "http:127.0.0.1:8055"}
 `;
 
-function demoConfig(): Config {
-  const result = parseConfig(DEMO_CONFIG, 'demo');
+/** Undefined where nothing can be written: then there is no TLS. */
+async function demoFiles(): Promise<DevelopmentFiles | undefined> {
+  try {
+    return await developmentFiles(DEMO_FOLDER, ['localhost', '127.0.0.1', '::1'], Date.now());
+  } catch (error) {
+    process.stderr.write(`msrpd: no TLS, since ${DEMO_FOLDER} cannot be used: ${String(error)}\n`);
+    return undefined;
+  }
+}
+
+function demoConfig(tls: DevelopmentFiles | undefined): Config {
+  const more =
+    tls === undefined
+      ? ''
+      : `tls: {domains: {default: ${JSON.stringify({ certificate: tls.certificate, private_key: tls.privateKey, ca_list: tls.ca })}}}`;
+  const listeners = ['msrp:127.0.0.1:2855', { uri: 'msrps:127.0.0.1:2856', advertise: 'localhost:2856' }];
+  const text = `listeners: ${JSON.stringify(tls === undefined ? listeners.slice(0, 1) : listeners)}${DEMO_CONFIG}${more}`;
+  const result = parseConfig(text, 'demo');
   if ('config' in result) return result.config;
   throw new CliError(result.problems.map(formatProblem).join('; '), EXIT.USAGE);
 }
 
-function welcome(server: Server): void {
+function welcome(server: Server, tls: DevelopmentFiles | undefined): void {
   const relay = server.listeners[0]?.uri ?? '';
   const { kind, framer, reason } = server.engine;
   process.stdout.write(`msrpd is up: a relay for tests, on loopback only.
@@ -132,7 +162,16 @@ What next, in two more terminals:
   npx msrpd listen --relay '${relay}' --user ${DEMO_USER} --password ${DEMO_PASSWORD}
   npx msrpd send --to 'the path that listen has printed' --text 'Hello'
 
-Stop it with Ctrl-C. Your own configuration: npx msrpd init
+${
+  tls === undefined
+    ? ''
+    : `With TLS, trusting the CA of this demo (${join(process.cwd(), tls.ca)}):
+
+  npx msrpd listen --relay '${server.listeners[1]?.uri}' --ca ${tls.ca} --user ${DEMO_USER} --password ${DEMO_PASSWORD}
+  npx msrpd send --ca ${tls.ca} --to 'the path that listen has printed' --text 'Hello'
+
+`
+}Stop it with Ctrl-C. Your own configuration: npx msrpd init
 
 `);
 }

@@ -4,12 +4,13 @@ import { resolve } from 'node:path';
 import type { ConfigProblem } from './config.ts';
 import { isLoopback } from '../control/address.ts';
 import { hopPatternProblem } from '../relay/next-hop/policy.ts';
+import { checkOperation } from './check-operation.ts';
+import { checkTlsDomain, commaList } from './check-tls.ts';
 import { parseAuthority, parseListenerUri, parseOwnName } from './listener-uri.ts';
 import type { ListenerUri } from './listener-uri.ts';
 import type { RawConfig, RawTlsDomain } from './raw.ts';
 import type { ConfigSource } from './source.ts';
-import { checkOperation } from './check-operation.ts';
-import { parseTlsMethod } from './tls-method.ts';
+import { keyText } from './source.ts';
 
 type Path = readonly (string | number)[];
 
@@ -26,7 +27,7 @@ export function checkMeaning(
   const checker = new MeaningChecker(source, folder);
   // Parts that are missing or of another type are read as empty: the schema has said so.
   const raw = value as Partial<RawConfig> | null | undefined;
-  if (raw !== null && typeof raw === 'object' && !Array.isArray(raw)) checker.check(raw);
+  if (raw !== null && typeof raw === 'object' && !Array.isArray(raw)) checker.check(raw, bad);
   return { problems: checker.problems.filter(({ key }) => !bad.has(key)), warnings: checker.warnings };
 }
 
@@ -41,11 +42,17 @@ class MeaningChecker {
     this.#folder = folder;
   }
 
-  check(raw: Partial<RawConfig>): void {
+  check(raw: Partial<RawConfig>, bad: ReadonlySet<string>): void {
     const domains = record(record(raw.tls)['domains']) as Record<string, RawTlsDomain>;
     const listeners = Array.isArray(raw.listeners) ? raw.listeners : [];
     this.#listeners(listeners, domains, record(raw.relay));
-    this.#domains(domains);
+    const uris = listeners.map((entry) => (typeof entry === 'string' ? entry : record(entry)['uri']));
+    const parsed = uris.map((uri) => (typeof uri === 'string' ? parseListenerUri(uri) : ''));
+    this.#domains(
+      domains,
+      parsed.filter((uri) => typeof uri !== 'string').filter(({ scheme }) => scheme === 'msrps'),
+      bad,
+    );
     this.#relay(record(raw.relay));
     this.#limits(record(raw.msrp), record(raw.limits));
     checkOperation(raw, {
@@ -55,8 +62,6 @@ class MeaningChecker {
       folder: this.#folder,
     });
     if (typeof raw.hooks === 'string') this.#file(['hooks'], raw.hooks);
-    if (raw.engine === 'native' && Object.keys(domains).length > 0)
-      this.#wrong(['engine'], 'the native engine has no TLS in this version; use auto or ts, or leave out tls.domains');
   }
 
   #listeners(
@@ -108,38 +113,52 @@ class MeaningChecker {
   }
 
   #tlsListener(path: Path, i: number, name: unknown, domains: Record<string, RawTlsDomain>): void {
-    const domain = typeof name === 'string' ? name : 'default';
-    const material = domains[domain];
-    if (material === undefined) {
-      const where: Path = typeof name === 'string' ? ['listeners', i, 'tls_domain'] : path;
-      this.#wrong(where, `there is no tls.domains.${domain}`);
-    } else if (material.certificate === undefined || material.private_key === undefined) {
-      this.#wrong(path, `tls.domains.${domain} needs certificate and private_key`);
+    const serves = ({ type, certificate }: RawTlsDomain): boolean => type !== 'client' && certificate !== undefined;
+    if (typeof name !== 'string') {
+      if (!Object.values(domains).some((domain) => serves(record(domain))))
+        this.#wrong(
+          path,
+          'there is no TLS domain for it: expected tls.domains.default with certificate and private_key',
+        );
+      return;
     }
+    const where: Path = ['listeners', i, 'tls_domain'];
+    const domain = domains[name];
+    if (domain === undefined) this.#wrong(where, `there is no tls.domains.${name}`);
+    else if (domain.type === 'client') this.#wrong(where, `tls.domains.${name} is for clients only`);
+    else if (!serves(domain)) this.#wrong(where, `tls.domains.${name} needs certificate and private_key`);
   }
 
-  #domains(domains: Record<string, RawTlsDomain>): void {
-    for (const [name, domain] of Object.entries(domains)) {
+  /** Keys that the schema has found wrong are read as if they were not there. */
+  #domains(domains: Record<string, RawTlsDomain>, listeners: readonly ListenerUri[], bad: ReadonlySet<string>): void {
+    const seen = new Map<string, string>();
+    for (const [name, value] of Object.entries(domains)) {
       const path: Path = ['tls', 'domains', name];
-      if (name !== 'default')
-        this.#wrong(path, 'several TLS domains are not available in this version; name it default');
-      const values = record(domain);
-      for (const key of ['certificate', 'private_key', 'ca_list'] as const) {
-        if (typeof values[key] === 'string') this.#file([...path, key], values[key]);
+      const raw = Object.fromEntries(
+        Object.entries(record(value)).filter(([key]) => !isBad(bad, keyText([...path, key]))),
+      ) as RawTlsDomain;
+      for (const { path: key, message, warning } of checkTlsDomain(
+        raw,
+        (file) => resolve(this.#folder, file),
+        listeners,
+      )) {
+        if (warning === true) this.#warn([...path, ...key], message);
+        else this.#wrong([...path, ...key], message);
       }
-      for (const key of ['ca_dir', 'crl_dir'] as const) {
-        if (typeof values[key] === 'string') this.#folderExists([...path, key], values[key]);
-      }
-      if ((values['certificate'] === undefined) !== (values['private_key'] === undefined)) {
-        this.#wrong(path, 'certificate and private_key belong together');
-      }
-      const method = values['tls_method'];
-      if (typeof method === 'string' && parseTlsMethod(method) === undefined) {
-        const old = /SSL|TLSv1(_1)?(-|$)/i.test(method);
-        this.#wrong(
-          [...path, 'tls_method'],
-          `expected TLSv1_2, TLSv1_3 or TLSv1_2-TLSv1_3${old ? '; older versions are broken and forbidden (RFC 8996)' : ''}`,
-        );
+      if (raw.type === 'client') continue;
+      if (raw.type === 'server' && raw.certificate === undefined)
+        this.#wrong(path, 'a server domain needs certificate and private_key');
+      for (const address of commaList(raw.match_ip_address)) {
+        for (const pattern of commaList(raw.match_sip_domain)) {
+          const place = `${address} ${pattern}`.toLowerCase();
+          const before = seen.get(place);
+          if (before !== undefined && pattern !== '*' && pattern !== 'none')
+            this.#wrong(
+              [...path, 'match_sip_domain'],
+              `${pattern} can never match: tls.domains.${before} has it already`,
+            );
+          else seen.set(place, name);
+        }
       }
     }
   }
@@ -205,12 +224,6 @@ class MeaningChecker {
     }
   }
 
-  #folderExists(path: Path, name: string): void {
-    const folder = resolve(this.#folder, name);
-    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true)
-      this.#wrong(path, `${folder} is no folder`);
-  }
-
   #wrong(path: Path, message: string): void {
     this.problems.push(this.#source.problem(path, message));
   }
@@ -222,6 +235,12 @@ class MeaningChecker {
 
 function record(value: unknown): Record<string, unknown> {
   return value !== null && typeof value === 'object' && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+}
+
+/** The schema has found this key wrong, or something in it. */
+function isBad(bad: ReadonlySet<string>, key: string): boolean {
+  for (const other of bad) if (other === key || other.startsWith(`${key}[`)) return true;
+  return false;
 }
 
 function* strings(value: unknown): Generator<[number, string]> {

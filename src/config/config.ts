@@ -28,7 +28,7 @@ interface ListenerConfig extends ListenerUri {
   /** As written. */
   readonly uri: string;
   readonly advertise: { readonly host: string; readonly port: number } | undefined;
-  readonly tlsDomain: string;
+  readonly tlsDomain: string | undefined;
 }
 
 /** A mistake in a configuration, with its place. */

@@ -2,13 +2,12 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { MsrpError } from '../errors.ts';
 import { checkMeaning } from './check-meaning.ts';
-import type { TlsDomainFiles } from '../tls/domain.ts';
+import { domainFiles } from './check-tls.ts';
 import type { Config, ConfigProblem } from './config.ts';
 import { parseAuthority, parseListenerUri, parseOwnName } from './listener-uri.ts';
-import type { RawConfig, RawTlsDomain } from './raw.ts';
 import { readOperation } from './operation.ts';
+import type { RawConfig } from './raw.ts';
 import { ConfigSource } from './source.ts';
-import { parseTlsMethod } from './tls-method.ts';
 import { validate } from './validate.ts';
 
 /** A configuration, or all that is wrong with it. Warnings never stop a start. */
@@ -67,7 +66,7 @@ function normalise(raw: RawConfig, folder: string): Config {
         ...parsed,
         uri,
         advertise: typeof authority === 'string' ? undefined : authority,
-        tlsDomain: tlsDomain ?? 'default',
+        tlsDomain,
       };
     }),
     limits: {
@@ -104,32 +103,19 @@ function normalise(raw: RawConfig, folder: string): Config {
       maxSessionsPerConnection: limits.max_sessions_per_connection,
       authFailures: limits.auth_failures,
       connectTimeoutMs: msrp.connect_timeout,
+      certCheckOnReuse: msrp.cert_check_on_conn_reusage,
     },
     myUris: relay.my_uri.map((name) => parseOwnName(name) as { host: string; port: number }),
     users: { ...(file === undefined ? {} : { file }), ...(hook === undefined ? {} : { hook }) },
     hooks: path(raw.hooks),
     drainMs: limits.drain_s * 1000,
     tlsDomains: Object.fromEntries(
-      Object.entries(raw.tls.domains).map(([name, domain]) => [name, readTlsDomain(domain, path)]),
+      Object.entries(raw.tls.domains).map(([name, domain]) => [
+        name,
+        domainFiles(domain, (part) => resolve(folder, part)),
+      ]),
     ),
     ...readOperation(raw, path),
     log: raw.log,
-  };
-}
-
-function readTlsDomain(raw: RawTlsDomain, path: (name: string | undefined) => string | undefined): TlsDomainFiles {
-  const { minVersion, maxVersion } = parseTlsMethod(raw.tls_method) ?? { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3' };
-  return {
-    certificateFile: path(raw.certificate),
-    privateKeyFile: path(raw.private_key),
-    caListFile: path(raw.ca_list),
-    caDir: path(raw.ca_dir),
-    crlDir: path(raw.crl_dir),
-    verifyCert: raw.verify_cert ?? true,
-    requireCert: raw.require_cert ?? false,
-    minVersion,
-    maxVersion,
-    ...(raw.ciphers_list === undefined ? {} : { ciphers: raw.ciphers_list.split(':') }),
-    ...(raw.ec_curve === undefined ? {} : { curves: raw.ec_curve.split(':') }),
   };
 }

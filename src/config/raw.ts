@@ -7,6 +7,7 @@ export interface RawConfig {
     send_timeout: number;
     max_msg_chunks: number;
     tls_handshake_timeout: number;
+    cert_check_on_conn_reusage: boolean;
     connect_timeout: number;
     transaction_timeout: number;
     trace_destination?: string;
@@ -77,11 +78,15 @@ interface RawTraceRule {
 }
 
 export interface RawTlsDomain {
-  certificate?: string;
-  private_key?: string;
+  type?: 'server' | 'client' | 'both';
+  match_ip_address?: string;
+  match_sip_domain?: string;
+  certificate?: string | string[];
+  private_key?: string | string[];
   ca_list?: string;
   ca_dir?: string;
   crl_dir?: string;
+  crl_check_all?: boolean;
   verify_cert?: boolean;
   require_cert?: boolean;
   tls_method?: string;

@@ -56,3 +56,12 @@ export const list = (description: string, items: SchemaNode, more: SchemaNode = 
 /** A number of which 0 is no limit. */
 export const limit = (value: number, unit: string, description: string, more: SchemaNode = {}): SchemaNode =>
   count(value, unit, `${description} 0 is no limit.`, more);
+
+export const files = (description: string, more: SchemaNode = {}): SchemaNode => ({
+  type: ['string', 'array'],
+  minLength: 1,
+  minItems: 1,
+  items: { type: 'string', minLength: 1 },
+  description,
+  ...more,
+});

@@ -4,27 +4,52 @@
  */
 
 import { TRACE_KEYS, CONTROL, HEP, METRICS } from './schema-operation.ts';
-import { count, flag, group, limit, list, text } from './schema-node.ts';
+import { count, files, flag, group, limit, list, text } from './schema-node.ts';
 import type { SchemaNode } from './schema-node.ts';
 
 const TLS_DOMAIN: SchemaNode = {
   type: 'object',
-  description: 'A TLS domain: certificate, trust and versions. This version serves one, called `default`.',
+  description: 'A TLS domain: which connections it is for, its certificate, trust and versions.',
   additionalProperties: false,
   properties: {
-    certificate: text('PEM file: certificate, and the chain behind it.', { opensips: 'tls_mgm certificate' }),
-    private_key: text('PEM file: private key.', { opensips: 'tls_mgm private_key' }),
+    type: {
+      enum: ['server', 'client', 'both'],
+      default: 'both',
+      description: 'For connections that come in, that go out, or both.',
+      opensips: 'tls_mgm server_domain, client_domain',
+    },
+    match_ip_address: text('`ADDRESS:PORT` of listeners (of next hops, for a client), separated by commas; `*`: any.', {
+      default: '*',
+      opensips: 'tls_mgm match_ip_address',
+    }),
+    match_sip_domain: text(
+      'Names that clients ask for (SNI), or hosts of next hops, separated by commas: exact, `*.example.com` (one label), `*`, `none`.',
+      { default: '*', opensips: 'tls_mgm match_sip_domain' },
+    ),
+    certificate: files('PEM file: certificate, and the chain behind it; or a list, one RSA and one ECDSA.', {
+      opensips: 'tls_mgm certificate',
+    }),
+    private_key: files('PEM file: private key; or a list in the order of `certificate`.', {
+      opensips: 'tls_mgm private_key',
+    }),
     ca_list: text('PEM file: trusted CAs. Without it, those of the system.', { opensips: 'tls_mgm ca_list' }),
     ca_dir: text('Folder of PEM files: trusted CAs, besides `ca_list`.', { opensips: 'tls_mgm ca_dir' }),
     crl_dir: text('Folder of PEM files: revocation lists.', { opensips: 'tls_mgm crl_dir' }),
+    crl_check_all: flag(true, 'Check the whole chain against `crl_dir`; there is nothing less.', {
+      opensips: 'tls_mgm crl_check_all',
+    }),
     verify_cert: flag(true, 'Refuse a peer whose certificate does not verify.', { opensips: 'tls_mgm verify_cert' }),
     require_cert: flag(false, 'Refuse a client that shows no certificate.', { opensips: 'tls_mgm require_cert' }),
     tls_method: text('Versions: `TLSv1_2`, `TLSv1_3`, or a range such as `TLSv1_2-TLSv1_3`.', {
       default: 'TLSv1_2-TLSv1_3',
       opensips: 'tls_mgm tls_method',
     }),
-    ciphers_list: text('Cipher list in the syntax of OpenSSL.', { opensips: 'tls_mgm ciphers_list' }),
-    ec_curve: text('Curves for key exchange, separated by colons.', { opensips: 'tls_mgm ec_curve' }),
+    ciphers_list: text('Cipher suites by their names in OpenSSL, in order, separated by colons.', {
+      opensips: 'tls_mgm ciphers_list',
+    }),
+    ec_curve: text('Groups for key exchange, in order, separated by colons: `X25519`, `P-256`, `P-384`.', {
+      opensips: 'tls_mgm ec_curve',
+    }),
   },
 };
 
@@ -62,7 +87,9 @@ export const configSchema: SchemaNode = {
         properties: {
           uri: text('`msrp:HOST[:PORT]` or `msrps:HOST[:PORT]`.', { opensips: 'socket' }),
           advertise: text('Host and port that Use-Path carries, `relay.example.com:2855`. Default: those of `uri`.'),
-          tls_domain: text('TLS domain of an msrps listener. Default: `default`.'),
+          tls_domain: text(
+            'TLS domain of an msrps listener for clients that ask for no name, or for one that no domain has. Default: the domain that matches its address, or `default`.',
+          ),
         },
       },
     },
@@ -83,9 +110,14 @@ export const configSchema: SchemaNode = {
           opensips: 'proto_msrp max_msg_chunks',
         },
       ),
-      tls_handshake_timeout: limit(100, 'ms', 'Time of a TLS handshake, from accept to finish.', {
+      tls_handshake_timeout: limit(100, 'ms', 'Time of a TLS handshake, accepted or dialled.', {
         opensips: 'proto_msrp tls_handshake_timeout',
       }),
+      cert_check_on_conn_reusage: flag(
+        false,
+        'Use an open TLS connection to a next hop again only while the TLS domain has the certificate that it was made with.',
+        { opensips: 'proto_msrp cert_check_on_conn_reusage' },
+      ),
       connect_timeout: count(5000, 'ms', 'Time for each address of a next hop, TLS handshake included.', {
         minimum: 1,
       }),
@@ -179,12 +211,4 @@ export const configSchema: SchemaNode = {
     }),
     hooks: text('Module that exports any of `authenticate`, `authorize`, `nextHop`, `selectSocket`, `traceFilter`.'),
   },
-};
-
-/** Keys of the whole design that this version does not serve, by dotted path: they are refused with that word. */
-export const NOT_YET: Readonly<Record<string, string>> = {
-  'msrp.cert_check_on_conn_reusage': 'several TLS domains',
-  'tls.domains.*.match_ip_address': 'several TLS domains',
-  'tls.domains.*.match_sip_domain': 'several TLS domains',
-  'tls.domains.*.crl_check_all': 'checking of whole chains against revocation lists',
 };

@@ -21,8 +21,6 @@ export interface EngineChoice {
 export interface EngineNeeds {
   /** Threads of the native engine. */
   readonly workers: number;
-  /** A listener or a TLS domain of the configuration needs TLS, which the native engine does not have in this version. */
-  readonly tls: boolean;
 }
 
 /**
@@ -36,10 +34,8 @@ export function chooseEngine(configured: EngineWish, override: string | undefine
     throw new MsrpError('E_ENGINE', `${by} asks for "${wanted}": expected auto, native or ts`);
   const { kind: framer, version, reason, make, addon } = chooseFramer(wanted);
   const why = `${by} says ${wanted}; ${reason}`;
-  if (needs.tls && wanted === 'native')
-    throw new MsrpError('E_ENGINE', `${by} asks for the native engine, which has no TLS in this version`);
   const about = { framer, ...(version === undefined ? {} : { version }) };
-  if (addon !== undefined && !needs.tls) {
+  if (addon !== undefined) {
     const onFault = (detail: string): void => {
       // Nothing can be done about it here: whoever owns the process ends it.
       throw new MsrpError('E_ENGINE', `a worker has failed: ${detail}`);
@@ -47,6 +43,5 @@ export function chooseEngine(configured: EngineWish, override: string | undefine
     const parts = { EngineHandle: addon.EngineHandle, workers: needs.workers, onFault };
     return { kind: 'native', ...about, reason: why, create: (options) => createNativeEngine(options, parts) };
   }
-  const tls = addon === undefined ? '' : '; TLS is configured, which the native engine does not have in this version';
-  return { kind: 'ts', ...about, reason: `${why}${tls}`, create: (options) => createTsEngine(options, make) };
+  return { kind: 'ts', ...about, reason: why, create: (options) => createTsEngine(options, make) };
 }

@@ -15,7 +15,6 @@ import type {
   EngineStats,
   OwnAuthority,
   SessionInfo,
-  TlsDomain,
 } from '../engine/engine.ts';
 import { MemoryCredentials, loadUsers } from '../relay/credentials.ts';
 import { loadHooks } from '../relay/hooks.ts';
@@ -24,7 +23,9 @@ import { NextHopResolver } from '../relay/next-hop/resolver.ts';
 import { Relay } from '../relay/relay.ts';
 import type { RelayParts } from '../relay/relay.ts';
 import type { SessionEntry } from '../relay/sessions.ts';
-import { readDomain } from '../tls/domain.ts';
+import { TlsDomains } from '../tls/domains.ts';
+import type { TlsDomainInfo } from '../tls/domains.ts';
+import { EXPIRY_WARNING_DAYS } from '../tls/material.ts';
 import { Operation } from './operation.ts';
 import { pooledRandom } from './pooled-random.ts';
 
@@ -59,6 +60,7 @@ export class Server {
   readonly #users: NonNullable<ServerOptions['users']>;
   readonly #operation: Operation;
   #config: Config;
+  #tls: TlsDomains;
   #draining: Promise<void> | undefined;
   #ended: () => void = () => undefined;
   /** Settles when the server has drained or stopped, whoever asked for it. */
@@ -75,6 +77,7 @@ export class Server {
     config: Config;
     users: NonNullable<ServerOptions['users']>;
     operation: Operation;
+    tls: TlsDomains;
   }) {
     this.engine = parts.choice;
     this.listeners = parts.listeners;
@@ -84,6 +87,7 @@ export class Server {
     this.#config = parts.config;
     this.#users = parts.users;
     this.#operation = parts.operation;
+    this.#tls = parts.tls;
   }
 
   /**
@@ -92,10 +96,8 @@ export class Server {
    */
   async reload(config: Config): Promise<ConfigChange> {
     const change = compareConfig(this.#config, config);
-    const parts = await readParts(config, this.#users);
-    const listening = this.listeners.filter((_, i) => this.#config.listeners[i]?.scheme === 'msrps');
-    const tls = listening.length > 0 && parts.tls !== undefined ? { byName: [], fallback: parts.tls } : undefined;
-    for (const { listener } of listening) if (tls !== undefined) this.#engine.updateTls(listener, tls);
+    const parts = await readParts(config, this.#users, this.#tls);
+    this.#swapTls(parts.tls);
     this.#relay.reload(parts);
     this.#engine.setLimits(config.limits);
     this.#engine.setAuthorities(authorities(config, this.listeners));
@@ -112,6 +114,39 @@ export class Server {
     };
     this.#log.info(change, 'configuration reloaded');
     return change;
+  }
+
+  /**
+   * Reads the files of all TLS domains again and takes them for handshakes that begin from now on. Throws `E_TLS_MATERIAL` with
+   * everything that is wrong, changing nothing. Connections stay.
+   */
+  reloadTls(): void {
+    try {
+      const tls = TlsDomains.read(this.#config.tlsDomains, Date.now(), this.#tls);
+      this.#swapTls(tls);
+    } catch (error) {
+      this.#log.error({ err: error }, 'TLS domains not reloaded: the old ones stay');
+      throw error;
+    }
+    this.#relay.setDialTls(dialTls(this.#tls));
+    this.#log.info({ domains: Object.keys(this.#config.tlsDomains) }, 'TLS domains reloaded');
+  }
+
+  /** The TLS domains with their certificates, for the views of operators; days are counted from now. */
+  tlsDomains(): TlsDomainInfo[] {
+    return this.#tls.list(Date.now());
+  }
+
+  /** All that is to be served is found before anything is swapped. */
+  #swapTls(tls: TlsDomains): void {
+    const specs = this.listeners.flatMap(({ listener, address, port }, i) => {
+      const entry = this.#config.listeners[i];
+      if (entry?.scheme !== 'msrps') return [];
+      return [{ listener, spec: tls.server({ address, port, domain: entry.tlsDomain }) }];
+    });
+    for (const { listener, spec } of specs) this.#engine.updateTls(listener, spec);
+    this.#tls = tls;
+    warnOfExpiry(tls, this.#log);
   }
 
   /** Takes no new connections and sessions, lets what is under way finish (`limits.drain_s`), then stops. */
@@ -170,7 +205,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const users = options.users ?? [];
   const choice = chooseEngine(config.engine, options.engineOverride, {
     workers: config.workers === 'auto' ? availableParallelism() : config.workers,
-    tls: config.listeners.some(({ scheme }) => scheme === 'msrps') || Object.keys(config.tlsDomains).length > 0,
   });
   const parts = await readParts(config, users);
   const environment = {
@@ -198,10 +232,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     config,
     parts.hooks,
   );
-  const server = new Server({ choice, engine, relay, log, listeners, config, users, operation });
+  const server = new Server({ choice, engine, relay, log, listeners, config, users, operation, tls: parts.tls });
   try {
     for (const entry of config.listeners) {
-      const tls = entry.scheme === 'msrps' && parts.tls !== undefined ? { byName: [], fallback: parts.tls } : undefined;
+      const { address: wanted, port: wantedPort, tlsDomain } = entry;
+      const tls =
+        entry.scheme === 'msrps'
+          ? parts.tls.server({ address: wanted, port: wantedPort, domain: tlsDomain })
+          : undefined;
       const bound = await engine.listen({
         address: entry.address,
         port: entry.port,
@@ -223,6 +261,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     await server.stop();
     throw error;
   }
+  warnOfExpiry(parts.tls, log);
   const { kind, framer, version, reason } = choice;
   log.info(
     { engine: kind, framer, ...(version === undefined ? {} : { version }), reason, node: process.version },
@@ -235,18 +274,29 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 async function readParts(
   config: Config,
   extra: NonNullable<ServerOptions['users']>,
-): Promise<RelayParts & { tls: TlsDomain | undefined }> {
-  const domain = config.tlsDomains['default'];
-  const tls = domain === undefined ? undefined : readDomain('default', domain);
+  before?: TlsDomains,
+): Promise<RelayParts & { tls: TlsDomains }> {
+  const tls = TlsDomains.read(config.tlsDomains, Date.now(), before);
   const rows = config.users.file === undefined ? [] : await loadUsers(config.users.file);
   const userHooks: Hooks = config.users.hook === undefined ? {} : await loadHooks(config.users.hook);
   const hooks: Hooks = config.hooks === undefined ? {} : await loadHooks(config.hooks);
   return {
-    settings: { ...config.relay, dialTls: tls },
+    settings: { ...config.relay, dialTls: dialTls(tls) },
     credentials: new MemoryCredentials([...rows, ...extra]),
     hooks: { ...userHooks, ...hooks },
     tls,
   };
+}
+
+function dialTls(tls: TlsDomains): NonNullable<RelayParts['settings']['dialTls']> {
+  return (host, candidate) => tls.client(host, candidate);
+}
+
+function warnOfExpiry(tls: TlsDomains, log: Logger): void {
+  for (const { name, subject, notAfter, daysLeft } of tls.list(Date.now())) {
+    if (daysLeft !== undefined && daysLeft < EXPIRY_WARNING_DAYS)
+      log.warn({ tlsDomain: name, subject, notAfter, daysLeft }, 'a certificate is about to expire, or has expired');
+  }
 }
 
 /** Names that requests for this relay may carry: its listeners', those it advertises, and `my_uri`. */

@@ -25,6 +25,7 @@ import { readSecret } from './credentials.ts';
 import type { CredentialStore, Secret } from './credentials.ts';
 import { isFailure, runHook } from './hooks.ts';
 import type { Hooks } from './hooks.ts';
+import { BURST_MS, HandshakeLog } from './handshake-log.ts';
 import { chooseNextHop } from './next-hop/choose.ts';
 import { HopPolicy } from './next-hop/policy.ts';
 import type { NextHopResolver } from './next-hop/resolver.ts';
@@ -84,6 +85,8 @@ export class Relay {
   #hooks: Hooks;
   #policy: HopPolicy;
   #stopSweeping: () => void;
+  readonly #handshakes: HandshakeLog;
+  readonly #stopCounting: () => void;
   #draining = false;
 
   constructor(options: RelayOptions) {
@@ -97,6 +100,8 @@ export class Relay {
     this.#hooks = options.hooks;
     this.#policy = new HopPolicy(options.settings.nextHops);
     const { environment } = options;
+    this.#handshakes = new HandshakeLog(options.log);
+    this.#stopCounting = environment.every(BURST_MS, () => this.#handshakes.sweep());
     this.#nonces = new NonceSource(
       { nowMs: () => environment.wallMs(), random: (into) => environment.random(into) },
       options.settings.nonceExpireS * 1000,
@@ -120,6 +125,11 @@ export class Relay {
     this.#stopSweeping = this.#environment.every(parts.settings.cleanupIntervalS * 1000, () => this.#nonces.sweep());
   }
 
+  /** Takes other TLS domains to dial next hops with. */
+  setDialTls(dialTls: RelaySettings['dialTls']): void {
+    this.#settings = { ...this.#settings, dialTls };
+  }
+
   /** All sessions, for the views of operators. */
   sessions(): SessionEntry[] {
     return [...this.#sessions.values()];
@@ -139,6 +149,8 @@ export class Relay {
 
   stop(): void {
     this.#stopSweeping();
+    this.#stopCounting();
+    this.#handshakes.sweep();
   }
 
   /** Takes the events of the engine. Never throws. */
@@ -198,7 +210,13 @@ export class Relay {
       bytesIn,
       bytesOut,
     };
-    const usual = reason === 'peer_closed' || reason === 'merged' || reason === 'shutdown' || reason === 'hop_refused';
+    if (event.handshake !== undefined) this.#handshakes.note(event);
+    const usual =
+      event.handshake !== undefined ||
+      reason === 'peer_closed' ||
+      reason === 'merged' ||
+      reason === 'shutdown' ||
+      reason === 'hop_refused';
     this.#log[usual ? 'debug' : 'info'](fields, 'connection closed');
   }
 

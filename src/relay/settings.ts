@@ -21,8 +21,10 @@ export interface RelaySettings {
   readonly maxSessionsPerConnection: number;
   readonly authFailures: number;
   readonly connectTimeoutMs: number;
-  /** TLS domain for dialling; undefined: {@link SYSTEM_DOMAIN}. */
-  readonly dialTls: TlsDomain | undefined;
+  /** The TLS domain to dial a next hop with; when there is none: {@link SYSTEM_DOMAIN}. */
+  readonly dialTls: ((host: string, candidate: { address: string; port: number }) => TlsDomain | undefined) | undefined;
+  /** A connection is used again only with the certificate that it was made with (`cert_check_on_conn_reusage`). */
+  readonly certCheckOnReuse: boolean;
 }
 
 /** Dialling where no TLS domain is configured: the CAs of the system, verified, no certificate of our own. */

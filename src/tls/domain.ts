@@ -5,31 +5,52 @@ import type { TlsDomain } from '../engine/engine.ts';
 
 /** The files and settings that a TLS domain is made of (`tls_mgm`). */
 export interface TlsDomainFiles extends Omit<TlsDomain, 'name' | 'identities' | 'ca' | 'crl'> {
-  readonly certificateFile: string | undefined;
-  readonly privateKeyFile: string | undefined;
+  /** For connections that come in, that go out, or both. */
+  readonly type: TlsDomainType;
+  /** `ADDRESS:PORT` of listeners, or of next hops for a client; `*` is any. */
+  readonly matchAddress: readonly string[];
+  /** Names, `*.example.com`, `*`, `none`; lower case. Of the client's SNI, or the host of a next hop. */
+  readonly matchName: readonly string[];
+  /** Certificate and key of the same place belong together. */
+  readonly certificateFiles: readonly string[];
+  readonly privateKeyFiles: readonly string[];
   readonly caListFile: string | undefined;
   readonly caDir: string | undefined;
   readonly crlDir: string | undefined;
 }
 
-/** Reads the files of a domain; throws `E_TLS_MATERIAL`. */
+export type TlsDomainType = 'server' | 'client' | 'both';
+
+/** Reads the files of a domain; throws `E_TLS_MATERIAL`. Whether they fit together: {@link checkMaterial}. */
 export function readDomain(name: string, files: TlsDomainFiles): TlsDomain {
-  const { certificateFile, privateKeyFile, caListFile, caDir, crlDir, ...settings } = files;
-  const ca = [caListFile === undefined ? '' : read(caListFile), caDir === undefined ? '' : readFolder(caDir)].join('');
-  const crl = crlDir === undefined ? '' : readFolder(crlDir);
+  const { certificateFiles, privateKeyFiles, minVersion, maxVersion, ciphers, curves, verifyCert, requireCert } = files;
+  const ca = readCa(files);
+  const crl = files.crlDir === undefined ? '' : readFolder(files.crlDir);
   return {
-    ...settings,
     name,
-    identities:
-      certificateFile === undefined || privateKeyFile === undefined
-        ? []
-        : [{ certificate: read(certificateFile), privateKey: read(privateKeyFile) }],
+    identities: certificateFiles.map((file, i) => ({
+      certificate: readText(file),
+      privateKey: readText(privateKeyFiles[i] ?? file),
+    })),
     ...(ca === '' ? {} : { ca }),
     ...(crl === '' ? {} : { crl }),
+    minVersion,
+    maxVersion,
+    ...(ciphers === undefined ? {} : { ciphers }),
+    ...(curves === undefined ? {} : { curves }),
+    verifyCert,
+    requireCert,
   };
 }
 
-function read(file: string): string {
+/** Trusted CAs of a domain as one text; empty: those of the system. */
+export function readCa({ caListFile, caDir }: Pick<TlsDomainFiles, 'caListFile' | 'caDir'>): string {
+  const list = caListFile === undefined ? '' : `${readText(caListFile).trimEnd()}\n`;
+  return list + (caDir === undefined ? '' : readFolder(caDir));
+}
+
+/** Reads a file; throws `E_TLS_MATERIAL`. */
+export function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
@@ -37,10 +58,15 @@ function read(file: string): string {
   }
 }
 
-function readFolder(folder: string): string {
-  const files = readdirSync(folder).filter((name) => /\.(pem|crt|cer|crl|\d+|r\d+)$/i.test(name));
-  return files
-    .toSorted()
-    .map((name) => `${read(join(folder, name)).trimEnd()}\n`)
-    .join('');
+/** The PEM files of a folder, in the order of their names; those by hash (`c_rehash`) count, too. */
+export function readFolder(folder: string): string {
+  let names: string[];
+  try {
+    names = readdirSync(folder).filter((name) => /\.(pem|crt|cer|crl|\d+|r\d+)$/i.test(name));
+  } catch (error) {
+    throw new MsrpError('E_TLS_MATERIAL', error instanceof Error ? error.message : String(error), { cause: error });
+  }
+  const texts = names.toSorted().map((name) => `${readText(join(folder, name)).trimEnd()}\n`);
+  // A file and its name by hash are the same file.
+  return [...new Set(texts)].join('');
 }

@@ -1,4 +1,5 @@
 import type {
+  CloseReason,
   ClosedEvent,
   ConnectionId,
   DiallingEvent,
@@ -164,8 +165,7 @@ export class Tracer {
     const { connection, direction, listener, remote, local = NOWHERE, reason, detail } = event;
     let traced = this.#connections.get(connection);
     if (traced === undefined) {
-      // A hop that was refused, or found connected already, was never a connection.
-      if (direction === 'out' && reason !== 'connect_failed' && reason !== 'connect_timeout') return;
+      if (direction === 'out' && !DIAL_FAILURES.has(reason)) return;
       traced = this.#add(connection, direction, listener, remote, local, undefined);
       this.#judge(traced);
     }
@@ -313,6 +313,14 @@ export class Tracer {
     else if (traced.held.length < MAX_HELD) traced.held.push(packet);
   }
 }
+
+/** Of what was dialled. A hop that was refused, or found connected already, was never a connection. */
+const DIAL_FAILURES: ReadonlySet<CloseReason> = new Set<CloseReason>([
+  'connect_failed',
+  'connect_timeout',
+  'tls_handshake_failed',
+  'tls_handshake_timeout',
+]);
 
 const IPPROTO_TCP = 6;
 /** What OpenSIPS puts for TLS (H-022). */

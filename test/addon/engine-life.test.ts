@@ -62,7 +62,7 @@ const SETTINGS = JSON.stringify({
   nowMs: 1000,
   ownClock: true,
   ringEvents: 64,
-  limits: { ...TEST_LIMITS, tlsHandshakeTimeoutMs: undefined, maxHandshakes: undefined },
+  limits: TEST_LIMITS,
 });
 
 /** A script that has an engine listen. `wake`: what it does when events wait. */

@@ -44,7 +44,7 @@ function wrapped(name: string, change: string): string {
   return file(name, `module.exports = { ...require(${JSON.stringify(built)}) };\n${change}`);
 }
 
-const PLAIN = { workers: 1, tls: false };
+const PLAIN = { workers: 1 };
 
 const goodSum = readFileSync(`${built}.sha256`, 'utf8');
 
@@ -123,22 +123,19 @@ describe('loading the addon', () => {
 
   it('what was asked for, and what it became, is told', () => {
     process.env['MSRPD_ADDON'] = '';
-    for (const [configured, override, tls, kind, framer, reason] of [
-      ['auto', undefined, false, 'native', 'native', /^the configuration says auto; addon \d.* from /],
-      ['auto', '', false, 'native', 'native', /^the configuration says auto/],
-      ['ts', undefined, false, 'ts', 'ts', /^the configuration says ts; /],
-      ['ts', 'native', false, 'native', 'native', /^MSRPD_ENGINE says native; addon/],
-      ['native', 'ts', false, 'ts', 'ts', /^MSRPD_ENGINE says ts; /],
-      // TLS takes the TypeScript engine, which frames with the addon all the same.
-      ['auto', undefined, true, 'ts', 'native', /; TLS is configured, which the native engine does not have/],
+    for (const [configured, override, kind, framer, reason] of [
+      ['auto', undefined, 'native', 'native', /^the configuration says auto; addon \d.* from /],
+      ['auto', '', 'native', 'native', /^the configuration says auto/],
+      ['ts', undefined, 'ts', 'ts', /^the configuration says ts; /],
+      ['ts', 'native', 'native', 'native', /^MSRPD_ENGINE says native; addon/],
+      ['native', 'ts', 'ts', 'ts', /^MSRPD_ENGINE says ts; /],
     ] as const) {
-      const choice = chooseEngine(configured, override, { workers: 1, tls });
+      const choice = chooseEngine(configured, override, PLAIN);
       assert.equal(choice.kind, kind);
       assert.equal(choice.framer, framer);
       assert.equal(choice.version === undefined, framer === 'ts');
       assert.match(choice.reason, reason);
     }
-    assert.throws(() => chooseEngine('native', undefined, { workers: 1, tls: true }), { code: 'E_ENGINE' });
     assert.throws(
       () => chooseEngine('auto', 'fast', PLAIN),
       /MSRPD_ENGINE asks for "fast": expected auto, native or ts/,

@@ -40,6 +40,7 @@ const SCENARIO: Scenario = {
   load: ['chat'],
   connections: 2,
   freshProcess: false,
+  tls: false,
   quick: false,
 };
 const EFFORT = { rounds: 2, warmup: 0, firstWarmup: 0, duration: 0 };

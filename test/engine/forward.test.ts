@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { Bench, ENGINES, frame, header, respondTo, send } from './harness.ts';
+import { Bench, TRANSPORTS, frame, header, respondTo, send } from './harness.ts';
 import type { Client } from './harness.ts';
 
-for (const { name, make } of ENGINES) {
+for (const { name, make } of TRANSPORTS) {
   describe(`${name}: forwarding`, () => {
     let bench: Bench;
     let alice: Client;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomFillSync } from 'node:crypto';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { loadAddon } from '../../src/addon/load.ts';
 import { createNativeEngine } from '../../src/engine/native/engine.ts';
 import { createTsEngine } from '../../src/engine/ts/engine.ts';
@@ -12,12 +13,14 @@ import type {
   EngineLimits,
   EngineOptions,
   SessionId,
+  TlsDomain,
 } from '../../src/engine/engine.ts';
 import { BIT, KIND, R, RECORD_WORDS } from '../../src/frame/record.ts';
 import { TsFramer } from '../../src/frame/ts-framer.ts';
 import { decodeFrame } from '../../src/syntax/frame.ts';
 import { FRAMERS } from '../frame/framers.ts';
 import type { RequestFrame, ResponseFrame } from '../../src/syntax/frame.ts';
+import { TestCa } from '../listen/certificates.ts';
 
 /** Every engine that the scenarios run on: the native ones wherever the addon is. */
 export const ENGINES: readonly { readonly name: string; readonly make: EngineFactory }[] = [
@@ -27,6 +30,35 @@ export const ENGINES: readonly { readonly name: string; readonly make: EngineFac
   })),
   ...nativeEngines(),
 ];
+
+/** Engines whose clients come over TLS. */
+const OVER_TLS = new Set<EngineFactory>();
+
+/** Every engine, with plain clients and with such as come over TLS: for scenarios that need no more of the transport. */
+export const TRANSPORTS: typeof ENGINES = [...ENGINES, ...secureEngines()];
+
+function secureEngines(): { name: string; make: EngineFactory }[] {
+  // TLS knows nothing of what frames: one framer of the TypeScript engine is enough.
+  const engines = ENGINES.filter(({ name }) => name.startsWith('native') || name === 'ts, framer mixed');
+  return engines.map(({ name, make }) => {
+    const secure: EngineFactory = (options) => make(options);
+    OVER_TLS.add(secure);
+    return { name: `${name}, TLS`, make: secure };
+  });
+}
+
+const TEST_CA = await TestCa.create();
+const RELAY = await TEST_CA.issue('relay.example');
+
+const TEST_DOMAIN: TlsDomain = {
+  name: 'test',
+  identities: [{ certificate: RELAY.certificate, privateKey: RELAY.key }],
+  ca: TEST_CA.certificate,
+  minVersion: 'TLSv1.2',
+  maxVersion: 'TLSv1.3',
+  verifyCert: false,
+  requireCert: false,
+};
 
 function nativeEngines(): { name: string; make: EngineFactory }[] {
   const result = loadAddon();
@@ -106,11 +138,13 @@ export class Bench {
   readonly clock = new ManualClock();
   readonly events: EngineEvent[] = [];
   port = 0;
+  readonly #secure: boolean;
   #wake: (() => void)[] = [];
   readonly #peers: Peer[] = [];
   readonly #servers: Server[] = [];
 
   constructor(make: EngineFactory, limits: Partial<EngineLimits> = {}) {
+    this.#secure = OVER_TLS.has(make);
     this.engine = make({
       limits: { ...TEST_LIMITS, ...limits },
       environment: {
@@ -127,7 +161,8 @@ export class Bench {
 
   static async start(make: EngineFactory, limits: Partial<EngineLimits> = {}): Promise<Bench> {
     const bench = new Bench(make, limits);
-    const { port } = await bench.engine.listen({ address: '127.0.0.1', port: 0 });
+    const tls = bench.#secure ? { tls: { byName: [], fallback: TEST_DOMAIN } } : {};
+    const { port } = await bench.engine.listen({ address: '127.0.0.1', port: 0, ...tls });
     bench.port = port;
     bench.engine.setAuthorities([{ host: '127.0.0.1', port }]);
     return bench;
@@ -151,12 +186,16 @@ export class Bench {
   }
 
   async connect(): Promise<Peer> {
-    const socket = connect({ host: '127.0.0.1', port: this.port, noDelay: true });
-    await within('connect', new Promise((resolve) => socket.once('connect', resolve)));
-    const peer = new Peer(socket);
+    const raw = connect({ host: '127.0.0.1', port: this.port, noDelay: true });
+    await within('connect', new Promise((resolve) => raw.once('connect', resolve)));
+    const socket = this.#secure
+      ? connectTls({ socket: raw, ca: TEST_CA.certificate, servername: 'relay.example' })
+      : raw;
+    if (this.#secure) await within('handshake', new Promise((resolve) => socket.once('secureConnect', resolve)));
+    const peer = new Peer(socket, raw);
     peer.relayPort = this.port;
     this.#peers.push(peer);
-    const { connection } = await this.event('opened', ({ remote }) => remote.port === socket.localPort);
+    const { connection } = await this.event('opened', ({ remote }) => remote.port === raw.localPort);
     peer.connection = connection;
     return peer;
   }
@@ -213,6 +252,14 @@ export class Bench {
     await within('all answers', wait());
   }
 
+  /** Nothing waits to be written. The last write may have reached its reader before the engine hears of its end. */
+  async emptied(): Promise<void> {
+    const wait = async (): Promise<void> => {
+      while (this.engine.stats().queuedBytes > 0) await new Promise((resolve) => setImmediate(resolve));
+    };
+    await within('empty outboxes', wait());
+  }
+
   async stop(): Promise<void> {
     for (const peer of this.#peers) peer.destroy();
     for (const server of this.#servers) server.close();
@@ -239,6 +286,7 @@ export class Peer {
   closed = false;
   received = 0;
   readonly #socket: Socket;
+  readonly #raw: Socket;
   readonly #framer = new TsFramer({ streamAfterBytes: Infinity });
   readonly #records = new Uint32Array(64 * RECORD_WORDS);
   #rest: Buffer = Buffer.alloc(0);
@@ -252,8 +300,10 @@ export class Peer {
   /** Instead of framing: for floods. */
   onRaw: ((bytes: Buffer) => void) | undefined;
 
-  constructor(socket: Socket) {
+  /** `raw`: what is under the TLS of the socket. */
+  constructor(socket: Socket, raw = socket) {
     this.#socket = socket;
+    this.#raw = raw;
     socket.on('data', (chunk) => this.#onData(chunk));
     socket.on('error', () => undefined);
     socket.on('close', () => {
@@ -263,7 +313,7 @@ export class Peer {
   }
 
   get localPort(): number {
-    return this.#socket.localPort ?? 0;
+    return this.#raw.localPort ?? 0;
   }
 
   write(data: string | Buffer): void {
@@ -294,7 +344,7 @@ export class Peer {
   }
 
   reset(): void {
-    this.#socket.resetAndDestroy();
+    this.#raw.resetAndDestroy();
   }
 
   /** The next frame. */

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { Bench, ENGINES, frame, send } from './harness.ts';
+import { Bench, TRANSPORTS, frame, send } from './harness.ts';
 import type { Client } from './harness.ts';
 import { VECTORS, bytesOf } from '../frame/vectors.ts';
 
 const bobUri = 'msrp://bob.example:2855/bob;tcp';
 
-for (const { name, make } of ENGINES) {
+for (const { name, make } of TRANSPORTS) {
   describe(`${name}: bad input (core D-05, I8)`, () => {
     let bench: Bench;
     let alice: Client;

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Bench, ENGINES, frame, respondTo, send } from './harness.ts';
+import { Bench, TRANSPORTS, frame, respondTo, send } from './harness.ts';
 
 const bobUri = 'msrp://bob.example:2855/bob;tcp';
 
-for (const { name, make } of ENGINES) {
+for (const { name, make } of TRANSPORTS) {
   describe(`${name}: life of an engine`, () => {
     it('drain: no new connections, what is under way is finished, then all is closed', async () => {
       const bench = await Bench.start(make);

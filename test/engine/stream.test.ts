@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { parseByteRange } from '../../src/syntax/byte-range.ts';
-import { Bench, ENGINES, header, respondTo, send } from './harness.ts';
+import { Bench, TRANSPORTS, header, respondTo, send } from './harness.ts';
 import type { Client, Peer } from './harness.ts';
 
 const bobUri = 'msrp://bob.example:2855/bob;tcp';
 
-for (const { name, make } of ENGINES) {
+for (const { name, make } of TRANSPORTS) {
   describe(`${name}: long chunks pass while they come in (R-080…R-084)`, () => {
     let bench: Bench;
     let alice: Client;
@@ -55,6 +55,41 @@ for (const { name, make } of ENGINES) {
       const text = Buffer.concat(raw).toString();
       assert.match(text, /^MSRP [A-Za-z0-9][A-Za-z0-9.-]{21} SEND\r\nTo-Path: /);
       assert.match(text, /\r\nX-Any: kept\r\nByte-Range: 1-\*\/9000\r\nContent-Type: text\/plain\r\n\r\naaaa/);
+    });
+
+    /** Answers the chunk that is on its way to alice, and waits until the engine has read that. */
+    const answerEarly = async (status: string): Promise<{ tid: string; raw: () => string }> => {
+      let raw = '';
+      alice.peer.onRaw = (bytes) => void (raw += bytes.toString('latin1'));
+      await bob.flush(head('soon', [], '1-9000/9000') + 'a'.repeat(5000));
+      await alice.peer.untilReceived(5000);
+      const tid = /^MSRP (\S+) SEND/.exec(raw)?.[1] ?? '';
+      const bytesIn = (): number =>
+        bench.engine.connections().find(({ connection }) => connection === alice.peer.connection)?.bytesIn ?? 0;
+      const before = bytesIn();
+      const answer = `MSRP ${tid} ${status}\r\nTo-Path: ${alice.uri}\r\nFrom-Path: ${alice.own}\r\n-------${tid}$\r\n`;
+      alice.peer.write(answer);
+      while (bytesIn() < before + answer.length) await new Promise((resolve) => setImmediate(resolve));
+      return { tid, raw: () => raw };
+    };
+
+    it('an answer before the end of the chunk settles it: nothing is waited for', async () => {
+      await answerEarly('200 OK');
+      bob.write(`${'b'.repeat(4000)}\r\n-------soon$\r\n`);
+      await bob.response(200);
+      assert.equal(bench.engine.stats().transactions, 0);
+      assert.equal(bench.engine.stats().dropped, 0);
+      bench.clock.advance(31_000);
+      assert.equal(bench.engine.stats().timeouts, 0);
+    });
+
+    it('a refusal before the end ends the chunk with #, and the sender hears of it at the end (R-063)', async () => {
+      const { tid, raw } = await answerEarly('413 Too large');
+      bob.write(`${'b'.repeat(4000)}\r\n-------soon$\r\n`);
+      await bob.response(413);
+      while (!raw().endsWith(`\r\n-------${tid}#\r\n`)) await new Promise((resolve) => setImmediate(resolve));
+      assert.equal(bench.engine.stats().transactions, 0);
+      assert.equal(bench.engine.stats().dropped, 0);
     });
 
     it('is one chunk when nothing else is to be sent, with the flag of the sender (R-082)', async () => {
@@ -257,7 +292,7 @@ for (const { name, make } of ENGINES) {
       assert.equal(got.digest('hex'), sent.digest('hex'));
       // Generator and receiver are in this process, too: what they hold counts here.
       assert.ok(process.memoryUsage().rss - before < 64 * 1024 * 1024);
-      assert.equal(bench.engine.stats().queuedBytes, 0);
+      await bench.emptied();
     });
 
     it('a chunk to a next hop that is still being decided streams into its queue', async () => {

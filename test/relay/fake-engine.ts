@@ -135,6 +135,7 @@ export const SETTINGS: RelaySettings = {
   authFailures: 3,
   connectTimeoutMs: 1000,
   dialTls: undefined,
+  certCheckOnReuse: false,
 };
 
 export const RELAY_URI = 'msrps://relay.example:2855;tcp';

@@ -23,7 +23,7 @@ describe('next hops (R-091…R-102)', () => {
     const { bench, session } = await benchWithSession({});
     assert.deepEqual(await bench.hop({ session }), {
       spec: {
-        key: 'msrps peer.example 2855 ',
+        key: 'msrps peer.example 2855  system verified',
         candidates: [{ address: '8.8.4.4', port: 2855 }],
         timeoutMs: 1000,
         tls: { domain: SYSTEM_DOMAIN, serverName: 'peer.example' },
@@ -164,7 +164,10 @@ describe('next hops: hooks', () => {
   it('selectSocket: an address, or nothing; anything else is refused before it is dialled', async () => {
     const good = await decide({ selectSocket: () => '192.0.2.77' });
     assert.ok('spec' in good);
-    assert.deepEqual([good.spec.localAddress, good.spec.key], ['192.0.2.77', 'msrps peer.example 2855 192.0.2.77']);
+    assert.deepEqual(
+      [good.spec.localAddress, good.spec.key],
+      ['192.0.2.77', 'msrps peer.example 2855 192.0.2.77 system verified'],
+    );
     const none = await decide({ selectSocket: () => null });
     assert.equal('spec' in none && none.spec.localAddress, undefined);
     for (const address of ['eth0', '', '192.0.2.77:1', 7, {}])

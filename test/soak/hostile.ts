@@ -28,6 +28,14 @@ export class Hostile {
     ]);
   }
 
+  /** One round of those that are in the middle of something large. */
+  async trouble(): Promise<void> {
+    await Promise.all([
+      this.#count('deaths in a long chunk', () => this.#diesInChunk()),
+      this.#count('readers that stop', () => this.#stopsReading()),
+    ]);
+  }
+
   /** Ends all of them. */
   end(): void {
     for (const socket of this.#sockets) socket.destroy();

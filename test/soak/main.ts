@@ -1,16 +1,12 @@
 // npm run soak -- [seconds]: a relay with the native engine under chat load, while other peers die, reset, lie and stand still.
 // Exits 1 on any failure: the relay has ended, the undisturbed load saw an error, or memory grew.
 import { randomInt } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { CORES, accepting, folder, freePort, lastLine, start, stop } from '../../bench/relay/processes.ts';
-import type { Started } from '../../bench/relay/processes.ts';
+import { CORES, start, stop } from '../../bench/relay/processes.ts';
 import { buildLoad } from '../../bench/relay/relays.ts';
 import { Hostile } from './hostile.ts';
+import { endRelay, megabytes, memoryOf, outcome, say, startRelay } from './relay.ts';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
 const seconds = Number(process.argv[2] ?? 600);
 if (!Number.isFinite(seconds) || seconds < 30) throw new Error(`seconds, 30 or more; not ${process.argv[2]}`);
 
@@ -21,8 +17,8 @@ const PEAK_BYTES = 512 * 1024 * 1024;
 
 const failures: string[] = [];
 const load = buildLoad();
-const port = await freePort();
-const relay = await startRelay();
+const relay = await startRelay(2);
+const { port } = relay;
 const target = ['--target', `127.0.0.1:${port}`];
 const undisturbed = start(CORES.generator, load, [
   ...['chat', ...target, '--pairs', '16', '--window', '0', '--rate', '400', '--warmup', '2', '--patience', '20'],
@@ -46,8 +42,8 @@ const peak = Math.max(...memory);
 if (code !== 0) failures.push(`the undisturbed load has ended with ${code}: ${outcome(undisturbed)}`);
 if (last > settled + GROWTH_BYTES) failures.push(`memory has grown from ${megabytes(settled)} to ${megabytes(last)}`);
 if (peak > settled + PEAK_BYTES) failures.push(`memory was ${megabytes(peak)} at its peak, from ${megabytes(settled)}`);
-if (relay.child.exitCode !== null) failures.push(`the relay has ended: ${lastLine(relay.said.error)}`);
-else await ends(relay);
+const wrong = await endRelay(relay);
+if (wrong !== undefined) failures.push(wrong);
 
 const report =
   code === 0
@@ -61,22 +57,6 @@ say(`meanwhile: ${JSON.stringify({ ...hostile.done, 'killed with SIGKILL': kille
 for (const failure of failures) say(`failed: ${failure}`);
 say(failures.length === 0 ? 'the relay has passed' : 'the relay has failed');
 process.exitCode = failures.length === 0 ? 0 : 1;
-
-async function startRelay(): Promise<Started> {
-  const config = join(folder, 'soak.yaml');
-  const users = join(folder, 'users.txt');
-  writeFileSync(users, 'alice::secret\n');
-  writeFileSync(
-    config,
-    `workers: 2\nlisteners: ['msrp:127.0.0.1:${port}']\nmsrp: {send_timeout: 5000, max_msg_chunks: 0}\n` +
-      'relay:\n  allow_plain_auth: true\n  allow_ip_use_path: true\n  next_hops: {allow: [127.0.0.0/8]}\n' +
-      `  users: {file: ${JSON.stringify(users)}}\nlog: {level: error, destination: stderr}\n`,
-  );
-  const args = [join(root, 'dist', 'cli', 'main.js'), 'serve', '-c', config];
-  const started = start(CORES.relay, process.execPath, args, { MSRPD_ENGINE: 'native' });
-  await accepting(started, port);
-  return started;
-}
 
 /** Hostile peers, round after round, until the undisturbed load is over. */
 async function rounds(): Promise<void> {
@@ -121,30 +101,4 @@ async function watch(): Promise<void> {
     memory.push(memoryOf(relay));
     await Promise.race([sleep(1000), undisturbed.ended]);
   }
-}
-
-/** It ends when it is asked to, with exit code 0. */
-async function ends({ child, ended }: Started): Promise<void> {
-  child.kill('SIGTERM');
-  const code = await Promise.race([ended, sleep(30_000)]);
-  if (code !== 0) failures.push(`the relay does not end as it should: ${String(code)}`);
-  child.kill('SIGKILL');
-}
-
-/** Resident memory in bytes. */
-function memoryOf({ pid }: Started): number {
-  const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  return Number(line?.[1] ?? 0) * 1024;
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1024 / 1024).toFixed(0)} MB`;
-}
-
-function outcome({ said }: Started): string {
-  return said.out.slice(-1000) || lastLine(said.error);
-}
-
-function say(text: string): void {
-  process.stdout.write(`${text}\n`);
 }

@@ -3,6 +3,7 @@
 use crate::body::BodyKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// Load for MSRP relays (RFC 4976), and a bare relay to compare them with.
 #[derive(Parser)]
@@ -29,6 +30,12 @@ pub enum Command {
         /// Address to listen on; port 0 takes a free one. The first line on stdout names it
         #[arg(long, default_value = "127.0.0.1:0")]
         listen: SocketAddr,
+        /// With TLS: certificate (PEM)
+        #[arg(long, requires = "key")]
+        cert: Option<PathBuf>,
+        /// Its private key (PEM)
+        #[arg(long, requires = "cert")]
+        key: Option<PathBuf>,
     },
 }
 
@@ -39,6 +46,9 @@ pub struct Target {
     #[arg(long)]
     #[allow(clippy::struct_field_names)]
     pub target: SocketAddr,
+    /// Connect by TLS, with a full handshake each time; any certificate is believed
+    #[arg(long)]
+    pub tls: bool,
     /// Who authenticates
     #[arg(long, default_value = "alice")]
     pub user: String,

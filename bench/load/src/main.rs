@@ -27,13 +27,17 @@ fn main() -> ExitCode {
         }
         Command::Idle(options) => tell(&options.target, load::idle(options)),
         Command::Storm(options) => tell(&options.target, load::storm(options)),
-        Command::Relay { listen } => match relay::run(*listen) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("msrp-load: relay: {error}");
-                ExitCode::from(1)
-            }
-        },
+        Command::Relay { listen, cert, key } => {
+            let tls = cert.as_ref().zip(key.as_ref()).map(|(cert, key)| net::tls::server(cert, key)).transpose();
+            let outcome = tls.and_then(|tls| relay::run(*listen, tls).map_err(|error| error.to_string()));
+            outcome.map_or_else(
+                |why| {
+                    eprintln!("msrp-load: relay: {why}");
+                    ExitCode::from(1)
+                },
+                |()| ExitCode::SUCCESS,
+            )
+        }
     }
 }
 

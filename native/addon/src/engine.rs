@@ -1,10 +1,11 @@
 //! The engine of msrp-engine for JavaScript: commands down, events up, numbers and texts only.
 #![allow(clippy::needless_pass_by_value, reason = "napi hands texts and objects over by value")]
 
+use crate::tls::{DomainHandle, ServerHandle};
 use crate::view::{connection_view, float, json, notice, session_view, stats_view};
 use msrp_engine::contract as engine;
 use msrp_engine::{Clock, Engine, Options};
-use napi::bindgen_prelude::{Error, Function, Result, Status, Uint8Array};
+use napi::bindgen_prelude::{ClassInstance, Error, Function, Result, Status, Uint8Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 use std::net::{IpAddr, SocketAddr};
@@ -33,6 +34,8 @@ pub struct EngineSettings {
 pub struct LimitSettings {
     pub send_timeout_ms: f64,
     pub max_msg_chunks: f64,
+    pub tls_handshake_timeout_ms: f64,
+    pub max_handshakes: f64,
     pub max_connections: f64,
     pub max_connections_per_ip: f64,
     pub line_bytes: f64,
@@ -95,12 +98,13 @@ pub struct HopSettings {
     pub timeout_ms: f64,
     pub local_address: Option<String>,
     pub relay: Option<String>,
+    pub server_name: Option<String>,
 }
 
 /// An engine with its threads.
 #[napi]
 pub struct EngineHandle {
-    engine: Engine,
+    pub(crate) engine: Engine,
 }
 
 #[napi]
@@ -132,12 +136,19 @@ impl EngineHandle {
         Ok(Self { engine: Engine::start(options).map_err(|error| refused(&error))? })
     }
 
-    /// Binds a listener; throws with the code of the system.
+    /// Binds a listener, plain or with TLS; throws with the code of the system.
     #[napi]
-    pub fn listen(&self, address: String, port: u16) -> Result<BoundSocket> {
+    pub fn listen(&self, address: String, port: u16, tls: Option<ClassInstance<'_, ServerHandle>>) -> Result<BoundSocket> {
         let address = SocketAddr::new(ip(&address)?, port);
-        let (listener, bound) = self.engine.listen(address).map_err(|error| refused(&error))?;
+        let (listener, bound) =
+            self.engine.listen(address, tls.map(|tls| tls.server.clone())).map_err(|error| refused(&error))?;
         Ok(BoundSocket { listener: float(listener), address: bound.ip().to_string(), port: bound.port() })
+    }
+
+    /// Replaces the domains of a TLS listener.
+    #[napi]
+    pub fn update_tls(&self, listener: f64, tls: &ServerHandle) {
+        self.engine.update_tls(number(listener), tls.server.clone());
     }
 
     /// Stops accepting.
@@ -196,9 +207,11 @@ impl EngineHandle {
         self.engine.answer(number(request), engine::Answer { status, comment, headers: pairs });
     }
 
-    /// Decides a hop: dial, or share a connection.
+    /// Decides a hop: dial, or share a connection. With `domain`: by TLS, and the certificate is for `server_name`.
     #[napi]
-    pub fn connect_hop(&self, hop: f64, settings: HopSettings) -> Result<()> {
+    pub fn connect_hop(&self, hop: f64, settings: HopSettings, domain: Option<ClassInstance<'_, DomainHandle>>) -> Result<()> {
+        let server_name = settings.server_name.unwrap_or_default();
+        let tls = domain.map(|domain| engine::TlsClient { domain: domain.domain.clone(), server_name });
         let mut candidates = Vec::with_capacity(settings.candidates.len());
         for Candidate { address, port } in &settings.candidates {
             candidates.push(SocketAddr::new(ip(address)?, *port));
@@ -210,6 +223,7 @@ impl EngineHandle {
             timeout_ms: number(settings.timeout_ms),
             local_address: settings.local_address.as_deref().map(ip).transpose()?,
             relay: settings.relay,
+            tls,
         };
         self.engine.connect_hop(number(hop), spec);
         Ok(())
@@ -289,6 +303,8 @@ fn limits(settings: &LimitSettings) -> engine::Limits {
     engine::Limits {
         send_timeout_ms: number(settings.send_timeout_ms),
         max_msg_chunks: u32::try_from(number(settings.max_msg_chunks)).unwrap_or(u32::MAX),
+        tls_handshake_timeout_ms: number(settings.tls_handshake_timeout_ms),
+        max_handshakes: size(settings.max_handshakes),
         max_connections: size(settings.max_connections),
         max_connections_per_ip: size(settings.max_connections_per_ip),
         line_bytes: size(settings.line_bytes),

@@ -1,6 +1,7 @@
 //! What an engine tells, as JSON: one text costs less than its objects, member by member.
 
 use msrp_engine::contract as engine;
+use msrp_engine::tls as engine_tls;
 use serde::Serialize;
 
 /// An event; which members are there depends on its type. An address is that of a socket: host and port.
@@ -49,6 +50,38 @@ pub(crate) struct EngineNotice {
     uri: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     path_length: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<TlsView>,
+    /// A TLS handshake will follow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dials_tls: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handshake: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_domain: Option<String>,
+}
+
+/// What is known of a TLS connection.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TlsView {
+    domain: String,
+    protocol: &'static str,
+    cipher: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_name: Option<String>,
+    resumed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<PeerView>,
+}
+
+/// The peer's certificate.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PeerView {
+    verified: bool,
+    alt_names: Vec<String>,
+    subject: String,
 }
 
 /// A connection as operators see it.
@@ -68,6 +101,8 @@ pub(crate) struct ConnectionView {
     local_address: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     local_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<TlsView>,
     opened_at_ms: f64,
     queued_bytes: f64,
     sessions: u32,
@@ -125,6 +160,8 @@ pub(crate) struct StatsView {
     timeouts: f64,
     latency: Vec<f64>,
     latency_sum_ms: f64,
+    handshakes: f64,
+    handshake_failures: Vec<NamedCount>,
     /// Something is under way that a drain waits for.
     busy: bool,
 }
@@ -136,7 +173,7 @@ pub(crate) fn json(value: &impl Serialize) -> String {
 
 pub(crate) fn notice(event: engine::Event) -> EngineNotice {
     match event {
-        engine::Event::Opened { connection, incoming, listener, remote, local } => EngineNotice {
+        engine::Event::Opened { connection, incoming, listener, remote, local, tls } => EngineNotice {
             r#type: "opened".to_owned(),
             connection: Some(float(connection)),
             incoming: Some(incoming),
@@ -145,32 +182,46 @@ pub(crate) fn notice(event: engine::Event) -> EngineNotice {
             remote_port: Some(remote.port()),
             local_address: Some(local.ip().to_string()),
             local_port: Some(local.port()),
+            tls: tls.as_deref().map(tls_view),
             ..EngineNotice::default()
         },
-        engine::Event::Dialling { connection, remote } => EngineNotice {
+        engine::Event::Dialling { connection, remote, tls } => EngineNotice {
             r#type: "dialling".to_owned(),
             connection: Some(float(connection)),
             remote_address: Some(remote.ip().to_string()),
             remote_port: Some(remote.port()),
+            dials_tls: tls.then_some(true),
             ..EngineNotice::default()
         },
-        engine::Event::Closed { connection, incoming, listener, local, remote, reason, detail, bytes_in, bytes_out } => {
-            EngineNotice {
-                r#type: "closed".to_owned(),
-                connection: Some(float(connection)),
-                incoming: Some(incoming),
-                listener: listener.map(float),
-                local_address: local.map(|local| local.ip().to_string()),
-                local_port: local.map(|local| local.port()),
-                remote_address: remote.map(|remote| remote.ip().to_string()),
-                remote_port: remote.map(|remote| remote.port()),
-                reason: Some(reason.name().to_owned()),
-                detail,
-                bytes_in: Some(float(bytes_in)),
-                bytes_out: Some(float(bytes_out)),
-                ..EngineNotice::default()
-            }
-        }
+        engine::Event::Closed {
+            connection,
+            incoming,
+            listener,
+            local,
+            remote,
+            reason,
+            detail,
+            handshake,
+            tls_domain,
+            bytes_in,
+            bytes_out,
+        } => EngineNotice {
+            r#type: "closed".to_owned(),
+            connection: Some(float(connection)),
+            incoming: Some(incoming),
+            listener: listener.map(float),
+            local_address: local.map(|local| local.ip().to_string()),
+            local_port: local.map(|local| local.port()),
+            remote_address: remote.map(|remote| remote.ip().to_string()),
+            remote_port: remote.map(|remote| remote.port()),
+            reason: Some(reason.name().to_owned()),
+            detail,
+            handshake: handshake.map(engine_tls::HandshakeFailure::name),
+            tls_domain,
+            bytes_in: Some(float(bytes_in)),
+            bytes_out: Some(float(bytes_out)),
+            ..EngineNotice::default()
+        },
         engine::Event::Request(request) => EngineNotice {
             r#type: "request".to_owned(),
             request: Some(float(request.request)),
@@ -220,6 +271,7 @@ pub(crate) fn connection_view(info: engine::ConnectionInfo) -> ConnectionView {
         remote_port: info.remote.map(|remote| remote.port()),
         local_address: info.local.map(|local| local.ip().to_string()),
         local_port: info.local.map(|local| local.port()),
+        tls: info.tls.as_deref().map(tls_view),
         opened_at_ms: info.opened_at_ms,
         queued_bytes: float(info.queued_bytes as u64),
         sessions: u32::try_from(info.sessions).unwrap_or(u32::MAX),
@@ -248,6 +300,7 @@ pub(crate) fn stats_view(stats: &engine::Stats) -> StatsView {
     let floats = |counts: &[u64]| counts.iter().copied().map(float).collect();
     let named = |name: &str, count| NamedCount { name: name.to_owned(), count: float(count) };
     let statuses = |counts: &[(u16, u64)]| counts.iter().map(|&(status, count)| named(&status.to_string(), count)).collect();
+    let failures = engine_tls::HandshakeFailure::ALL.iter();
     StatsView {
         connections: float(stats.connections),
         sessions: float(stats.sessions),
@@ -269,7 +322,25 @@ pub(crate) fn stats_view(stats: &engine::Stats) -> StatsView {
         timeouts: float(stats.timeouts),
         latency: floats(&stats.latency),
         latency_sum_ms: float(stats.latency_sum_ms),
+        handshakes: float(stats.handshakes),
+        handshake_failures: failures.zip(stats.handshake_failures).map(|(failure, count)| named(failure.name(), count)).collect(),
         busy: stats.busy,
+    }
+}
+
+fn tls_view(info: &engine::TlsInfo) -> TlsView {
+    let peer = |peer: &engine::PeerCertificate| PeerView {
+        verified: peer.verified,
+        alt_names: peer.alt_names.clone(),
+        subject: peer.subject.clone(),
+    };
+    TlsView {
+        domain: info.domain.clone(),
+        protocol: info.protocol,
+        cipher: info.cipher,
+        server_name: info.server_name.clone(),
+        resumed: info.resumed,
+        peer: info.peer.as_ref().map(peer),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::plane::Plane;
 use crate::remote::{LINK, Note};
 use crate::send_stream;
 use crate::table::Key;
+use crate::tls::Tls;
 use std::mem;
 
 /// Closes a connection and settles everything that hangs on it: its sessions end, the chunk that it was sending is finished
@@ -33,6 +34,10 @@ pub fn close_with_status(plane: &mut Plane, key: Key, reason: CloseReason, detai
     let graceful = connection.state == State::Open && !reason.is_abrupt();
     connection.state = State::Closing;
     connection.last_active_ms = now_ms;
+    let (handshake, tls_domain) = match connection.failed_handshake.take() {
+        Some((failure, domain)) => (Some(failure), domain),
+        None => (None, connection.tls.as_deref().and_then(Tls::domain_name).map(str::to_owned)),
+    };
     let event = Event::Closed {
         connection: connection.id,
         incoming: connection.incoming,
@@ -41,6 +46,8 @@ pub fn close_with_status(plane: &mut Plane, key: Key, reason: CloseReason, detai
         remote: connection.remote,
         reason,
         detail,
+        handshake,
+        tls_domain,
         bytes_in: connection.bytes_in,
         bytes_out: connection.bytes_out,
     };
@@ -105,6 +112,9 @@ pub fn destroy(plane: &mut Plane, key: Key) {
     plane.forget_adopted(connection.id);
     // Closing a socket takes it out of the poller; events of this turn that name its key find nothing.
     connection.link = Link::None;
+    if connection.incoming && connection.tls.is_some_and(|tls| tls.handshake.is_some()) {
+        plane.shared.handshake_ended();
+    }
     plane.shared.leave(connection.incoming.then_some(connection.remote).flatten().map(|remote| remote.ip()));
 }
 

@@ -5,6 +5,7 @@ use crate::dial::Dial;
 use crate::outbox::Outbox;
 use crate::route::Route;
 use crate::table::Key;
+use crate::tls::{HandshakeFailure, Tls};
 use crate::transaction::List;
 use ahash::AHashMap;
 use mio::net::TcpStream;
@@ -19,6 +20,8 @@ pub enum State {
     Asking,
     /// Being dialled; collects what is to be sent.
     Connecting,
+    /// The transport is there, TLS is not yet; one that was dialled collects what is to be sent.
+    Handshake,
     /// Carries traffic.
     Open,
     /// The last bytes go out.
@@ -49,6 +52,8 @@ pub struct Connection {
     pub listener: Option<ListenerId>,
     pub state: State,
     pub link: Link,
+    /// Between the socket and everything else.
+    pub tls: Option<Box<Tls>>,
     pub remote: Option<SocketAddr>,
     pub local: Option<SocketAddr>,
     /// Host of the relay that it stands for (relay R-030).
@@ -56,6 +61,8 @@ pub struct Connection {
     /// Key under which outgoing connections are shared.
     pub pool_key: Option<Box<str>>,
     pub dial: Option<Box<Dial>>,
+    /// Its TLS handshake has failed: why, and in which domain.
+    pub failed_handshake: Option<(HandshakeFailure, Option<String>)>,
     /// The session that asks for this next hop.
     pub asked_by: Option<Key>,
 
@@ -140,11 +147,13 @@ impl Connection {
             listener: None,
             state,
             link: Link::None,
+            tls: None,
             remote: None,
             local: None,
             relay: None,
             pool_key: None,
             dial: None,
+            failed_handshake: None,
             asked_by: None,
             decoder,
             rest: Vec::new(),

@@ -1,6 +1,8 @@
 //! The engine contract in Rust: the same commands, events and numbers as `src/engine/engine.ts`.
 
+use crate::tls::{Domain, HandshakeFailure};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// Number of a listener.
 pub type ListenerId = u64;
@@ -17,6 +19,8 @@ pub type RequestId = u64;
 pub struct Limits {
     pub send_timeout_ms: u64,
     pub max_msg_chunks: u32,
+    pub tls_handshake_timeout_ms: u64,
+    pub max_handshakes: usize,
     pub max_connections: usize,
     pub max_connections_per_ip: usize,
     pub line_bytes: usize,
@@ -37,6 +41,8 @@ impl Default for Limits {
         Self {
             send_timeout_ms: 30_000,
             max_msg_chunks: 0,
+            tls_handshake_timeout_ms: 10_000,
+            max_handshakes: 0,
             max_connections: 0,
             max_connections_per_ip: 0,
             line_bytes: 8192,
@@ -106,6 +112,38 @@ pub struct ConnectSpec {
     pub local_address: Option<IpAddr>,
     /// The relay that the connection stands for.
     pub relay: Option<String>,
+    /// Absent: plain TCP.
+    pub tls: Option<TlsClient>,
+}
+
+/// How a dial uses TLS.
+#[derive(Clone, Debug)]
+pub struct TlsClient {
+    /// What is shown and trusted.
+    pub domain: Arc<Domain>,
+    /// SNI (unless it is an address), and the name that the certificate must carry.
+    pub server_name: String,
+}
+
+/// What is known of a TLS connection after its handshake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "as in the contract")]
+pub struct TlsInfo {
+    pub domain: String,
+    pub protocol: &'static str,
+    pub cipher: &'static str,
+    pub server_name: Option<String>,
+    pub resumed: bool,
+    pub peer: Option<PeerCertificate>,
+}
+
+/// The peer's certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "as in the contract")]
+pub struct PeerCertificate {
+    pub verified: bool,
+    pub alt_names: Vec<String>,
+    pub subject: String,
 }
 
 /// Why a connection was closed; the names are those of the contract, and each is a row of docs/errors.md.
@@ -127,6 +165,7 @@ pub enum CloseReason {
     MaxConnectionsPerIp,
     TlsHandshakeTimeout,
     TlsHandshakeFailed,
+    MaxHandshakes,
     ConnectFailed,
     ConnectTimeout,
     HopRefused,
@@ -137,7 +176,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// All reasons, in the order of the contract.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::PeerClosed,
         Self::PeerReset,
         Self::ProtocolError,
@@ -152,6 +191,7 @@ impl CloseReason {
         Self::MaxConnectionsPerIp,
         Self::TlsHandshakeTimeout,
         Self::TlsHandshakeFailed,
+        Self::MaxHandshakes,
         Self::ConnectFailed,
         Self::ConnectTimeout,
         Self::HopRefused,
@@ -178,6 +218,7 @@ impl CloseReason {
             Self::MaxConnectionsPerIp => "max_connections_per_ip",
             Self::TlsHandshakeTimeout => "tls_handshake_timeout",
             Self::TlsHandshakeFailed => "tls_handshake_failed",
+            Self::MaxHandshakes => "max_handshakes",
             Self::ConnectFailed => "connect_failed",
             Self::ConnectTimeout => "connect_timeout",
             Self::HopRefused => "hop_refused",
@@ -250,10 +291,17 @@ impl SessionCloseReason {
 #[allow(missing_docs, reason = "as in the contract")]
 pub enum Event {
     /// A connection is usable.
-    Opened { connection: ConnectionId, incoming: bool, listener: Option<ListenerId>, remote: SocketAddr, local: SocketAddr },
-    /// A candidate of a next hop is being connected.
-    Dialling { connection: ConnectionId, remote: SocketAddr },
-    /// A connection has gone, or never came to be; `listener` and `local` are those of one that was turned away.
+    Opened {
+        connection: ConnectionId,
+        incoming: bool,
+        listener: Option<ListenerId>,
+        remote: SocketAddr,
+        local: SocketAddr,
+        tls: Option<Arc<TlsInfo>>,
+    },
+    /// A candidate of a next hop is being connected; with `tls`, a handshake will follow.
+    Dialling { connection: ConnectionId, remote: SocketAddr, tls: bool },
+    /// A connection has gone, or never came to be; `listener` and `local` are those of one that was turned away, too.
     Closed {
         connection: ConnectionId,
         incoming: bool,
@@ -262,6 +310,8 @@ pub enum Event {
         remote: Option<SocketAddr>,
         reason: CloseReason,
         detail: Option<String>,
+        handshake: Option<HandshakeFailure>,
+        tls_domain: Option<String>,
         bytes_in: u64,
         bytes_out: u64,
     },
@@ -301,6 +351,7 @@ pub struct ConnectionInfo {
     pub state: &'static str,
     pub remote: Option<SocketAddr>,
     pub local: Option<SocketAddr>,
+    pub tls: Option<Arc<TlsInfo>>,
     pub opened_at_ms: f64,
     pub queued_bytes: usize,
     pub sessions: usize,
@@ -353,6 +404,8 @@ pub struct Stats {
     /// Answered transactions by how long they took, one more than [`LATENCY_BOUNDS_MS`].
     pub latency: [u64; LATENCY_BOUNDS_MS.len() + 1],
     pub latency_sum_ms: u64,
+    pub handshakes: u64,
+    pub handshake_failures: [u64; HandshakeFailure::ALL.len()],
     /// A chunk is in the middle, or bytes wait: what a drain waits for.
     pub busy: bool,
 }

@@ -1,6 +1,7 @@
 //! The numbers behind [`Stats`]. Plain fields: the hot path adds to them.
 
 use crate::contract::{CloseReason, LATENCY_BOUNDS_MS, Stats};
+use crate::tls::HandshakeFailure;
 use ahash::AHashMap;
 use msrp_core::error::FrameError;
 
@@ -27,6 +28,7 @@ pub struct Counters {
     rejects: [u64; FrameError::ALL.len() + 1],
     refusals: AHashMap<u16, u64>,
     closes: [u64; CloseReason::ALL.len()],
+    handshake_failures: [u64; HandshakeFailure::ALL.len()],
     reports: AHashMap<u16, u64>,
     responses: AHashMap<u16, u64>,
 }
@@ -54,6 +56,10 @@ impl Counters {
 
     pub fn close(&mut self, reason: CloseReason) {
         self.closes[reason as usize] += 1;
+    }
+
+    pub fn handshake_failure(&mut self, failure: HandshakeFailure) {
+        self.handshake_failures[failure as usize] += 1;
     }
 
     pub fn report(&mut self, status: u16) {
@@ -86,6 +92,7 @@ impl Counters {
             frames_out: self.frames_out,
             rejects,
             closes: self.closes,
+            handshake_failures: self.handshake_failures,
             reports: sorted(&self.reports),
             responses,
             dropped: self.dropped,
@@ -122,10 +129,12 @@ impl Stats {
         self.timeouts += other.timeouts;
         self.latency_sum_ms += other.latency_sum_ms;
         add_all(&mut self.latency, &other.latency);
+        self.handshakes += other.handshakes;
         self.busy |= other.busy;
         add_all(&mut self.frames_in, &other.frames_in);
         add_all(&mut self.frames_out, &other.frames_out);
         add_all(&mut self.closes, &other.closes);
+        add_all(&mut self.handshake_failures, &other.handshake_failures);
         merge(&mut self.rejects, &other.rejects);
         merge(&mut self.reports, &other.reports);
         merge(&mut self.responses, &other.responses);

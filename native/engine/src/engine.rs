@@ -7,6 +7,7 @@ use crate::info::STAND_IN;
 use crate::plane::{Plane, WORKER_BITS, worker_of};
 use crate::ring::{Ring, Wake};
 use crate::tid::MAX_WORKERS;
+use crate::tls::{self, DomainError, DomainSpec, Server, Tickets};
 use crate::worker::{Clock, WAKER, Worker};
 use mio::{Poll, Waker};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -46,6 +47,7 @@ pub struct Engine {
     threads: Vec<JoinHandle<()>>,
     last_session: AtomicU64,
     last_listener: AtomicU64,
+    tickets: Tickets,
     lazy: bool,
 }
 
@@ -72,6 +74,7 @@ impl Engine {
             threads: Vec::new(),
             last_session: AtomicU64::new(0),
             last_listener: AtomicU64::new(0),
+            tickets: Tickets::default(),
             lazy: options.lazy,
         };
         for (number, poll) in polls.into_iter().enumerate() {
@@ -103,16 +106,17 @@ impl Engine {
         self.shared.workers()
     }
 
-    /// Binds a listener on each worker and starts accepting. Port 0: any free port, the same on all.
+    /// Binds a listener on each worker and starts accepting. Port 0: any free port, the same on all. Without `tls`: plain TCP.
     ///
     /// # Errors
     /// When the address cannot be bound: it is taken, or not one of this machine.
-    pub fn listen(&self, address: SocketAddr) -> io::Result<(ListenerId, SocketAddr)> {
+    pub fn listen(&self, address: SocketAddr, tls: Option<Server>) -> io::Result<(ListenerId, SocketAddr)> {
         let sockets = bind(address, self.workers())?;
         let bound = sockets.first().map_or(Ok(address), TcpListener::local_addr)?;
         let listener = self.last_listener.fetch_add(1, Ordering::Relaxed) + 1;
+        let tls = tls.map(Arc::new);
         for (worker, socket) in sockets.into_iter().enumerate() {
-            self.send(worker, Command::Listen { listener, socket });
+            self.send(worker, Command::Listen { listener, socket, tls: tls.clone() });
         }
         Ok((listener, bound))
     }
@@ -120,6 +124,21 @@ impl Engine {
     /// Stops accepting; connections stay.
     pub fn unlisten(&self, listener: ListenerId) {
         self.send_all(|| Command::Unlisten(listener));
+    }
+
+    /// Makes a TLS domain, for listeners and dials of this engine. One that is made again under the same name keeps its ticket keys
+    /// while it trusts the same.
+    ///
+    /// # Errors
+    /// When the PEM texts cannot be read, or do not fit together.
+    pub fn domain(&self, spec: &DomainSpec) -> Result<Arc<tls::Domain>, DomainError> {
+        tls::Domain::new(spec, &self.tickets)
+    }
+
+    /// Replaces the domains of a TLS listener for handshakes that begin from now on.
+    pub fn update_tls(&self, listener: ListenerId, tls: Server) {
+        let tls = Arc::new(tls);
+        self.send_all(|| Command::UpdateTls { listener, tls: Arc::clone(&tls) });
     }
 
     /// Names under which this relay is addressed (relay R-042).

@@ -3,6 +3,7 @@
 use crate::contract::{Answer, Authority, ConnectSpec, ConnectionId, ConnectionInfo, ListenerId, RequestId};
 use crate::contract::{CloseReason, Limits, SessionCloseReason, SessionId, SessionInfo, SessionSpec, Stats};
 use crate::remote::Message;
+use crate::tls::Server;
 use ahash::AHashMap;
 use mio::Waker;
 use msrp_core::syntax::uri::Uri;
@@ -17,6 +18,11 @@ pub enum Command {
     Listen {
         listener: ListenerId,
         socket: TcpListener,
+        tls: Option<Arc<Server>>,
+    },
+    UpdateTls {
+        listener: ListenerId,
+        tls: Arc<Server>,
     },
     Unlisten(ListenerId),
     SetAuthorities(Arc<Vec<Authority>>),
@@ -176,6 +182,8 @@ pub struct Shared {
     /// The worker of each session, by the random part of its URI; unused with one worker.
     directory: RwLock<AHashMap<Box<[u8]>, usize>>,
     connections: AtomicUsize,
+    /// Handshakes of accepted connections under way.
+    handshakes: AtomicUsize,
     per_ip: Mutex<AHashMap<IpAddr, usize>>,
     /// Where connections are that have moved; unused with one worker.
     moved: RwLock<AHashMap<ConnectionId, usize>>,
@@ -192,6 +200,7 @@ impl Shared {
             directory: RwLock::default(),
             moved: RwLock::default(),
             connections: AtomicUsize::new(0),
+            handshakes: AtomicUsize::new(0),
             per_ip: Mutex::default(),
             pool: Mutex::default(),
             last_stats: Mutex::default(),
@@ -225,6 +234,21 @@ impl Shared {
         }
         per_ip.insert(address, same + 1);
         None
+    }
+
+    /// Counts a handshake that begins. False when there are as many as there may be.
+    pub fn handshake_begins(&self, max: usize) -> bool {
+        let under_way = self.handshakes.fetch_add(1, Ordering::Relaxed);
+        let admitted = max == 0 || under_way < max;
+        if !admitted {
+            self.handshake_ended();
+        }
+        admitted
+    }
+
+    /// A handshake of an accepted connection is over.
+    pub fn handshake_ended(&self) {
+        self.handshakes.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Counts a next hop.

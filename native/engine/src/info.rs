@@ -40,11 +40,14 @@ impl Plane {
         let owned = || self.connections.iter().map(|(_, connection)| connection).filter(|connection| !connection.is_remote());
         let queued: usize = self.connections.iter().map(|(_, connection)| connection.outbox.len()).sum();
         let streaming = self.connections.iter().any(|(_, connection)| connection.incoming_stream.is_some());
+        let in_handshake = |connection: &&Connection| connection.incoming && connection.state == State::Handshake;
+        let handshakes = owned().filter(in_handshake).count();
         Stats {
             connections: owned().count() as u64,
             sessions: self.sessions.len() as u64,
             transactions: self.transactions.count as u64,
             queued_bytes: queued as u64,
+            handshakes: handshakes as u64,
             busy: self.transactions.count > 0 || queued > 0 || streaming,
             ..self.counters.snapshot()
         }
@@ -56,6 +59,7 @@ fn connection_info(connection: &Connection) -> ConnectionInfo {
         _ if connection.is_remote() => STAND_IN,
         State::Asking => "asking",
         State::Connecting => "connecting",
+        State::Handshake => "handshake",
         State::Open if connection.probation => "probation",
         State::Open => "open",
         State::Closing => "closing",
@@ -68,6 +72,7 @@ fn connection_info(connection: &Connection) -> ConnectionInfo {
         state,
         remote: connection.remote,
         local: connection.local,
+        tls: connection.tls.as_ref().and_then(|tls| tls.info.clone()),
         opened_at_ms: connection.opened_at_ms as f64,
         queued_bytes: connection.outbox.len(),
         sessions: connection.sessions.len(),

@@ -32,6 +32,7 @@ mod session;
 mod sweep;
 mod table;
 mod tid;
+pub mod tls;
 mod transaction;
 mod worker;
 mod write;

@@ -3,10 +3,12 @@
 use crate::connection::{Link, State};
 use crate::contract::{CloseReason, Event, ListenerId};
 use crate::plane::{Plane, token_of};
+use crate::tls::{HandshakeFailure, Server, begin_accept, end_of_listener};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Token};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// One listening socket.
 pub struct Listener {
@@ -14,6 +16,8 @@ pub struct Listener {
     socket: TcpListener,
     /// Address that accepted connections have here, unless it is any address.
     local: Option<SocketAddr>,
+    /// Absent: plain TCP.
+    tls: Option<Arc<Server>>,
     /// There may be somebody to accept.
     pub readable: bool,
 }
@@ -25,15 +29,27 @@ pub const FIRST_LISTENER: usize = 1 << 62;
 const ACCEPTED_PER_TURN: usize = 64;
 
 impl Listener {
-    pub fn new(plane: &Plane, id: ListenerId, socket: std::net::TcpListener, token: Token) -> io::Result<Self> {
+    pub fn new(
+        plane: &Plane,
+        id: ListenerId,
+        socket: std::net::TcpListener,
+        tls: Option<Arc<Server>>,
+        token: Token,
+    ) -> io::Result<Self> {
         let mut socket = TcpListener::from_std(socket);
         plane.registry.register(&mut socket, token, Interest::READABLE)?;
         let local = socket.local_addr().ok().filter(|local| !local.ip().is_unspecified());
-        Ok(Self { id, socket, local, readable: true })
+        Ok(Self { id, socket, local, tls, readable: true })
     }
 
-    pub fn close(mut self, plane: &Plane) {
+    pub fn close(mut self, plane: &mut Plane) {
         let _ = plane.registry.deregister(&mut self.socket);
+        end_of_listener(plane, self.id);
+    }
+
+    /// Domains for handshakes that begin from now on.
+    pub fn update_tls(&mut self, tls: Arc<Server>) {
+        self.tls = Some(tls);
     }
 
     /// Accepts who waits, up to a bound.
@@ -57,9 +73,13 @@ impl Listener {
     }
 
     fn admit(&self, plane: &mut Plane, mut stream: TcpStream, remote: SocketAddr) {
-        let refused = if plane.draining { Some(CloseReason::Shutdown) } else { plane.shared.admit(remote.ip(), &plane.limits) };
+        let refused = if plane.draining { Some(CloseReason::Shutdown) } else { self.refusal(plane, remote) };
         if let Some(reason) = refused {
             plane.counters.close(reason);
+            let handshake = (reason == CloseReason::MaxHandshakes).then_some(HandshakeFailure::MaxHandshakes);
+            if let Some(failure) = handshake {
+                plane.counters.handshake_failure(failure);
+            }
             let id = plane.unused_id();
             plane.emit(Event::Closed {
                 connection: id,
@@ -69,6 +89,8 @@ impl Listener {
                 remote: Some(remote),
                 reason,
                 detail: None,
+                handshake,
+                tls_domain: None,
                 bytes_in: 0,
                 bytes_out: 0,
             });
@@ -85,7 +107,11 @@ impl Listener {
         connection.link = Link::Tcp(stream);
         connection.readable = true;
         let id = connection.id;
-        plane.emit(Event::Opened { connection: id, incoming: true, listener: Some(self.id), remote, local });
+        if let Some(tls) = &self.tls {
+            begin_accept(plane, key, tls);
+        } else {
+            plane.emit(Event::Opened { connection: id, incoming: true, listener: Some(self.id), remote, local, tls: None });
+        }
         match registered {
             Ok(()) => plane.read_later(key),
             Err(error) => {
@@ -93,6 +119,21 @@ impl Listener {
                 crate::close::close_connection(plane, key, CloseReason::PeerReset, detail);
             }
         }
+    }
+}
+
+impl Listener {
+    /// Why a peer is not admitted; none admits it, and counts it.
+    fn refusal(&self, plane: &Plane, remote: SocketAddr) -> Option<CloseReason> {
+        let limits = &plane.limits;
+        if self.tls.is_some() && !plane.shared.handshake_begins(limits.max_handshakes) {
+            return Some(CloseReason::MaxHandshakes);
+        }
+        let refused = plane.shared.admit(remote.ip(), limits);
+        if refused.is_some() && self.tls.is_some() {
+            plane.shared.handshake_ended();
+        }
+        refused
     }
 }
 

@@ -12,6 +12,7 @@ use crate::send_stream::SendStream;
 use crate::session::SessionTable;
 use crate::table::{Key, Table};
 use crate::tid::TidSource;
+use crate::tls::Sealing;
 use crate::transaction::TransactionTable;
 use ahash::AHashMap;
 use mio::{Registry, Token};
@@ -58,6 +59,10 @@ pub struct Plane {
     pub writing: Vec<Key>,
     /// Connections that are being dialled.
     pub dialling: Vec<Key>,
+    /// Connections whose handshakes are under way, and how many steps of them this turn has made.
+    pub handshaking: Vec<Key>,
+    pub handshake_steps: u32,
+    pub sealing: Sealing,
     /// Events that the ring has no room for yet, or that this turn has made.
     pub events: VecDeque<Event>,
     /// The ring is full: whoever makes an event is not read from.
@@ -125,6 +130,9 @@ impl Plane {
             draining: false,
             writing: Vec::new(),
             dialling: Vec::new(),
+            handshaking: Vec::new(),
+            handshake_steps: 0,
+            sealing: Sealing::default(),
             events: VecDeque::new(),
             ring_full: false,
             waiting_for_ring: Vec::new(),

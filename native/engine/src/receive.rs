@@ -13,6 +13,8 @@ use crate::response::on_response;
 use crate::route::{Route, Verdict};
 use crate::send_stream;
 use crate::table::Key;
+use crate::tls::{self, Got, HandshakeFailure, Lost};
+use mio::net::TcpStream;
 use msrp_core::error::FrameError;
 use msrp_core::frame::record::{RECORD_WORDS, bit, kind, method, word};
 use std::io::{ErrorKind, Read};
@@ -25,8 +27,10 @@ use std::rc::Rc;
 /// [ incomplete frame of before | what is read now ................ ]
 ///   at most PREFIX_BYTES         read_bytes
 /// ```
+/// Of a TLS connection, records are read into `ciphertext` first, and what they hold is put where a plain one is read to.
 pub struct ReadBuffer {
     bytes: Vec<u8>,
+    ciphertext: Vec<u8>,
     records: Vec<u32>,
 }
 
@@ -41,7 +45,11 @@ const SMALL_REST_BYTES: usize = 1024;
 
 impl ReadBuffer {
     pub fn new() -> Self {
-        Self { bytes: vec![0; PREFIX_BYTES + MAX_READ_BYTES], records: vec![0; RECORDS_PER_SCAN * RECORD_WORDS] }
+        Self {
+            bytes: vec![0; PREFIX_BYTES + MAX_READ_BYTES],
+            ciphertext: Vec::new(),
+            records: vec![0; RECORDS_PER_SCAN * RECORD_WORDS],
+        }
     }
 }
 
@@ -55,6 +63,9 @@ pub fn on_readable(plane: &mut Plane, key: Key, buffer: &mut ReadBuffer) -> bool
     if connection.pauses > 0 && connection.state == State::Open {
         return false;
     }
+    if connection.state == State::Handshake && !tls::step_allowed(&mut plane.handshake_steps) {
+        return true;
+    }
     if !connection.unhandled.is_empty() {
         let bytes = mem::take(&mut connection.unhandled);
         if connection.state != State::Open {
@@ -67,38 +78,50 @@ pub fn on_readable(plane: &mut Plane, key: Key, buffer: &mut ReadBuffer) -> bool
     let Link::Tcp(stream) = &mut connection.link else { return false };
     let kept = connection.rest.len();
     let prefix = if kept <= PREFIX_BYTES { kept } else { 0 };
-    let room = &mut buffer.bytes[prefix..prefix + read_bytes];
-    let count = match stream.read(room) {
-        Ok(0) => {
-            connection.readable = false;
-            connection.ended = true;
-            if connection.state == State::Open {
-                close_connection(plane, key, CloseReason::PeerClosed, None);
-            } else if connection.shut {
-                destroy(plane, key);
-            }
-            return false;
+    let closing = connection.state == State::Closing;
+    let got = match &mut connection.tls {
+        // What comes after its end is read, so that the end of the peer is seen, and means nothing any more.
+        Some(tls) if !closing => {
+            tls.read(stream, &mut buffer.ciphertext, read_bytes, &mut buffer.bytes[prefix..], &mut plane.spare)
         }
-        Ok(count) => count,
-        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+        _ => read_plain(stream, &mut buffer.bytes[prefix..prefix + read_bytes]),
+    };
+    let Got { count, more, ended } = match got {
+        Ok(got) => got,
+        Err(Lost::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
             connection.readable = false;
             return false;
         }
-        Err(error) if error.kind() == ErrorKind::Interrupted => return true,
-        Err(error) => {
+        Err(lost) => {
             connection.readable = false;
-            if connection.state == State::Open {
-                close_connection(plane, key, CloseReason::PeerReset, Some(errno::name(&error)));
-            } else {
-                destroy(plane, key);
-            }
+            on_lost(plane, key, lost);
             return false;
         }
     };
+    if ended {
+        connection.readable = false;
+        connection.ended = true;
+        match connection.state {
+            State::Open => close_connection(plane, key, CloseReason::PeerClosed, None),
+            State::Handshake => tls::fail(plane, key, HandshakeFailure::Closed, "the peer has closed"),
+            _ if connection.shut => destroy(plane, key),
+            _ => {}
+        }
+        return false;
+    }
     // A short read has emptied the socket; but for an end that came with it, the poller tells of what follows.
-    let more = count == read_bytes || connection.read_closed;
+    let more = more || connection.read_closed;
     connection.readable = more;
-    if connection.state != State::Open {
+    if connection.state == State::Handshake && !tls::finish_if_done(plane, key) {
+        plane.touch(key);
+        return more;
+    }
+    let Some(connection) = plane.connections.get_mut(key) else { return false };
+    if connection.tls.as_ref().is_some_and(|tls| tls.is_urgent()) && !connection.dirty {
+        connection.dirty = true;
+        plane.dirty.push(key);
+    }
+    if connection.state != State::Open || count == 0 {
         return more;
     }
     let now_ms = plane.now_ms;
@@ -108,7 +131,7 @@ pub fn on_readable(plane: &mut Plane, key: Key, buffer: &mut ReadBuffer) -> bool
     if prefix == kept {
         buffer.bytes[..prefix].copy_from_slice(&connection.rest);
         connection.rest.clear();
-        let ReadBuffer { bytes, records } = buffer;
+        let ReadBuffer { bytes, records, .. } = buffer;
         let bytes = &bytes[..prefix + count];
         let done = scan_all(plane, key, bytes, records);
         keep_rest(plane, key, bytes.get(done..).unwrap_or_default());
@@ -122,6 +145,34 @@ pub fn on_readable(plane: &mut Plane, key: Key, buffer: &mut ReadBuffer) -> bool
         }
     }
     more
+}
+
+/// One read, and what there is to be said of it.
+fn read_plain(stream: &mut TcpStream, room: &mut [u8]) -> Result<Got, Lost> {
+    let size = room.len();
+    loop {
+        match stream.read(room) {
+            Ok(count) => return Ok(Got { count, more: count == size, ended: count == 0 }),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(Lost::Io(error)),
+        }
+    }
+}
+
+/// A read has shown that a connection is of no use any more.
+fn on_lost(plane: &mut Plane, key: Key, lost: Lost) {
+    let Some(state) = plane.connections.get(key).map(|connection| connection.state) else { return };
+    match (state, lost) {
+        (State::Handshake, Lost::Io(error)) => tls::fail(plane, key, HandshakeFailure::Closed, &errno::name(&error)),
+        (State::Handshake, Lost::Tls(error)) => tls::fail(plane, key, HandshakeFailure::of(&error), &error.to_string()),
+        (State::Handshake, Lost::Refused(failure, why)) => tls::fail(plane, key, failure, why),
+        (State::Open, Lost::Io(error)) => close_connection(plane, key, CloseReason::PeerReset, Some(errno::name(&error))),
+        (State::Open, Lost::Tls(error)) => {
+            tls::say_last(plane, key);
+            close_connection(plane, key, CloseReason::PeerReset, Some(error.to_string()));
+        }
+        _ => destroy(plane, key),
+    }
 }
 
 fn keep_rest(plane: &mut Plane, key: Key, rest: &[u8]) {

@@ -8,8 +8,10 @@ use crate::flow::{hold_if_full, release_if_drained};
 use crate::frame::{Frame, read_headers};
 use crate::plane::Plane;
 use crate::reply::begin_frame;
+use crate::route::Route;
+use crate::send_stream;
 use crate::table::Key;
-use crate::transaction::{Slot, Transaction};
+use crate::transaction::Slot;
 use msrp_core::frame::record::word;
 use msrp_core::syntax::path::uris;
 use msrp_core::syntax::uri::is_same_uri;
@@ -18,8 +20,13 @@ use std::rc::Rc;
 /// A response on `connection`. `issue`: the objection to it, 0 for none.
 pub fn on_response(plane: &mut Plane, connection: Key, frame: Frame<'_>, issue: u32) {
     let slot = if issue == 0 { plane.transactions.find(frame.tid(), connection) } else { None };
-    let Some(slot) = slot.filter(|&slot| is_ours(plane.transactions.at(slot), frame)) else {
-        plane.counters.dropped += 1;
+    let is_that = |slot: &Slot| plane.transactions.at(*slot).route.as_ref().is_some_and(|route| is_ours(route, frame));
+    let Some(slot) = slot.filter(is_that) else {
+        let status = u16::try_from(frame.method()).unwrap_or(0);
+        let is_that = |route: &Route| issue == 0 && is_ours(route, frame);
+        if !send_stream::answered(plane, connection, frame.tid(), status, is_that) {
+            plane.counters.dropped += 1;
+        }
         return;
     };
     let started_ms = plane.transactions.at(slot).started_ms;
@@ -40,8 +47,7 @@ pub fn on_response(plane: &mut Plane, connection: Key, frame: Frame<'_>, issue: 
 
 /// The first URI of To-Path must be the one that the request went out under (relay R-070).
 #[inline]
-fn is_ours(transaction: &Transaction, frame: Frame<'_>) -> bool {
-    let Some(route) = &transaction.route else { return false };
+fn is_ours(route: &Route, frame: Frame<'_>) -> bool {
     let Some(own) = route.sessions.len().checked_sub(1).and_then(|last| route.to_path.get(last)) else { return false };
     let value = frame.span(word::TO_START, word::TO_END);
     let first = value.split(|&byte| byte == b' ').next().unwrap_or_default();

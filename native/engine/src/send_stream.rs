@@ -173,6 +173,22 @@ pub fn interrupt(plane: &mut Plane, target: Key) {
     }
 }
 
+/// A response to the chunk that is still on its way out to `target`: some answer once they have seen its head. Good news are all
+/// that was waited for; bad ones end the chunk, and the rest of the SEND is refused. False when it answers nothing.
+pub fn answered(plane: &mut Plane, target: Key, tid: &[u8], status: u16, is_ours: impl Fn(&Route) -> bool) -> bool {
+    let Some(key) = plane.connections.get(target).and_then(|target| target.outgoing_stream) else { return false };
+    let Some(stream) = plane.streams.get_mut(key).filter(|stream| stream.open && stream.out_tid == *tid) else { return false };
+    if !is_ours(&stream.route) {
+        return false;
+    }
+    let Some(slot) = stream.slot.take() else { return false };
+    plane.transactions.release(slot);
+    if !(200..=299).contains(&status) {
+        fail(plane, key, status);
+    }
+    true
+}
+
 /// The sender has died in the middle: whoever has the first part is told that no more comes.
 pub fn source_lost(plane: &mut Plane, source: Key) {
     let Some(key) = plane.connections.get_mut(source).and_then(|source| source.incoming_stream.take()) else { return };

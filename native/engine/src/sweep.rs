@@ -9,6 +9,7 @@ use crate::fail::expire_transactions;
 use crate::flow::shed_if_stuck;
 use crate::plane::Plane;
 use crate::table::Key;
+use crate::tls;
 use crate::write::check_progress;
 
 /// Time between two ticks.
@@ -38,6 +39,7 @@ impl Sweeper {
             dial::sweep(plane, key);
         }
         plane.forget_dialled();
+        tls::sweep(plane);
         let part = self.part;
         self.part = (part + 1) % PARTS;
         let span = |slots: usize| (slots.div_ceil(PARTS) * part, slots.div_ceil(PARTS));

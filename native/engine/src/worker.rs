@@ -131,11 +131,13 @@ impl Worker {
         let key = Key::unpack(token.0 as u64);
         let plane = &mut self.plane;
         let Some(connection) = plane.connections.get_mut(key) else { return };
-        if connection.dial.is_some() {
+        if connection.state == State::Connecting {
             dial::on_event(plane, key);
         }
         // What a peer has said before it was known here to be connected is told once, by this event.
-        let Some(connection) = plane.connections.get_mut(key).filter(|connection| connection.dial.is_none()) else { return };
+        let Some(connection) = plane.connections.get_mut(key).filter(|connection| connection.state != State::Connecting) else {
+            return;
+        };
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             connection.readable = true;
             connection.read_closed |= event.is_read_closed() || event.is_error();
@@ -156,6 +158,7 @@ impl Worker {
 
     /// One read of each connection that may have something.
     fn read(&mut self) {
+        self.plane.handshake_steps = 0;
         for _ in 0..self.plane.ready.len() {
             let Some(key) = self.plane.ready.pop_front() else { break };
             let Some(connection) = self.plane.connections.get_mut(key) else { continue };
@@ -220,10 +223,16 @@ impl Worker {
     fn on_command(&mut self, command: Command) {
         let plane = &mut self.plane;
         match command {
-            Command::Listen { listener, socket } => {
+            Command::Listen { listener, socket, tls } => {
                 let token = Token(FIRST_LISTENER + self.listeners.len());
                 // What cannot be polled cannot be listened on; the socket closes.
-                self.listeners.push(Listener::new(plane, listener, socket, token).ok());
+                self.listeners.push(Listener::new(plane, listener, socket, tls, token).ok());
+            }
+            Command::UpdateTls { listener, tls } => {
+                let same = |known: &&mut Listener| known.id == listener;
+                if let Some(listener) = self.listeners.iter_mut().flatten().find(same) {
+                    listener.update_tls(tls);
+                }
             }
             Command::Unlisten(id) => self.unlisten(id),
             Command::SetAuthorities(authorities) => plane.authorities = authorities,
@@ -282,14 +291,14 @@ impl Worker {
             if slot.as_ref().is_some_and(|listener| listener.id == id)
                 && let Some(listener) = slot.take()
             {
-                listener.close(&self.plane);
+                listener.close(&mut self.plane);
             }
         }
     }
 
     fn unlisten_all(&mut self) {
         for listener in self.listeners.iter_mut().filter_map(Option::take) {
-            listener.close(&self.plane);
+            listener.close(&mut self.plane);
         }
     }
 

@@ -5,43 +5,48 @@ use crate::connection::{Link, State};
 use crate::contract::CloseReason;
 use crate::errno;
 use crate::flow::release_if_drained;
+use crate::outbox::{Outbox, Spare};
 use crate::plane::Plane;
 use crate::table::Key;
-use std::io::{ErrorKind, Write};
+use crate::tls::{self, HandshakeFailure};
+use mio::net::TcpStream;
+use std::io::{self, ErrorKind, Write};
 use std::net::Shutdown;
 
 /// Hands the outbox to the kernel; what it does not take waits until the poller says that it does.
 pub fn flush(plane: &mut Plane, key: Key) {
     let now_ms = plane.now_ms;
-    let Plane { connections, spare, counters, writing, .. } = plane;
+    let Plane { connections, spare, counters, writing, sealing, .. } = plane;
     let Some(connection) = connections.get_mut(key) else { return };
     connection.dirty = false;
     if connection.is_remote() {
         plane.flush_to_owner(key);
         return;
     }
-    if !matches!(connection.state, State::Open | State::Closing) {
+    if !matches!(connection.state, State::Open | State::Closing | State::Handshake) {
         return;
     }
     let Link::Tcp(stream) = &mut connection.link else { return };
     let mut failure = None;
     let mut wrote = 0;
-    while !connection.blocked && !connection.outbox.is_empty() {
-        match stream.write(connection.outbox.waiting()) {
-            Ok(count) => {
-                wrote += count;
-                connection.outbox.written(count, spare);
+    let settled = connection.state == State::Closing && connection.unsettled == 0;
+    if !connection.blocked {
+        let (count, outcome) = match &mut connection.tls {
+            None => write_plain(stream, &mut connection.outbox, spare),
+            Some(tls) => {
+                let outbox = (connection.state != State::Handshake).then_some(&mut connection.outbox);
+                tls.write(stream, outbox, settled, sealing, spare)
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+        };
+        wrote = count;
+        match outcome {
+            Ok(true) => {}
+            Ok(false) => {
                 connection.blocked = true;
                 connection.write_progress_ms = now_ms;
                 writing.push(key);
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => {
-                failure = Some(error);
-                break;
-            }
+            Err(error) => failure = Some(error),
         }
     }
     connection.bytes_out += wrote as u64;
@@ -53,18 +58,22 @@ pub fn flush(plane: &mut Plane, key: Key) {
     if let Some(error) = failure {
         if closing {
             destroy(plane, key);
+        } else if connection.state == State::Handshake {
+            tls::fail(plane, key, HandshakeFailure::Closed, &errno::name(&error));
         } else {
             close_connection(plane, key, CloseReason::PeerReset, Some(errno::name(&error)));
         }
         return;
     }
-    if closing && connection.outbox.is_empty() && connection.unsettled == 0 && !connection.shut {
-        connection.shut = true;
-        let _ = stream.shutdown(Shutdown::Write);
+    let flushed = connection.outbox.is_empty() && connection.tls.as_ref().is_none_or(|tls| tls.is_flushed());
+    if flushed && settled && !connection.shut {
+        // Both sides have said all: nothing is left to wait for.
         if connection.ended {
             destroy(plane, key);
             return;
         }
+        connection.shut = true;
+        let _ = stream.shutdown(Shutdown::Write);
     }
     let told_full = connection.told_full;
     if wrote > 0 {
@@ -73,6 +82,23 @@ pub fn flush(plane: &mut Plane, key: Key) {
             plane.tell_drained(key);
         }
     }
+}
+
+/// Writes an outbox as far as the kernel takes it: bytes, and whether it takes more.
+fn write_plain(stream: &mut TcpStream, outbox: &mut Outbox, spare: &mut Spare) -> (usize, io::Result<bool>) {
+    let mut wrote = 0;
+    while !outbox.is_empty() {
+        match stream.write(outbox.waiting()) {
+            Ok(count) => {
+                wrote += count;
+                outbox.written(count, spare);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return (wrote, Ok(false)),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return (wrote, Err(error)),
+        }
+    }
+    (wrote, Ok(true))
 }
 
 /// The kernel takes more.

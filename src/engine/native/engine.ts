@@ -4,7 +4,6 @@ import type {
   ConnectionView,
   EngineHandle,
   EngineNotice,
-  HandleLimits,
   SessionView,
   StatsView,
 } from '../../addon/engine-handle.ts';
@@ -33,6 +32,7 @@ import type {
   TlsServerSpec,
 } from '../engine.ts';
 import { eventOf } from './event.ts';
+import { TlsHandles } from './tls.ts';
 import { connectionInfo, statsOf } from './view.ts';
 
 export interface NativeEngineParts {
@@ -53,6 +53,7 @@ class NativeEngine implements Engine {
   readonly kind = 'native';
   readonly tracesFrames = false;
   readonly #handle: EngineHandle;
+  readonly #tls: TlsHandles;
   readonly #environment: EngineEnvironment;
   readonly #onEvents: (events: readonly EngineEvent[]) => void;
   readonly #onFault: (detail: string) => void;
@@ -69,18 +70,19 @@ class NativeEngine implements Engine {
     environment.random(seed);
     const ownClock = environment.monotonic === true;
     const settings = { workers, nowMs: environment.nowMs(), ownClock, seed, ringEvents: RING_EVENTS };
-    this.#handle = new Handle({ ...settings, limits: handleLimits(limits) }, () => this.#takeEvents());
+    this.#handle = new Handle({ ...settings, limits }, () => this.#takeEvents());
+    this.#tls = new TlsHandles(this.#handle);
     this.#stopTicking = ownClock
       ? () => undefined
       : environment.every(TICK_MS, () => this.#commands.tick(environment.nowMs()));
   }
 
   async listen({ address, port, tls }: ListenSpec): Promise<BoundListener> {
-    if (tls !== undefined) throw new MsrpError('E_LISTEN', `${NO_TLS}; use engine: ts`);
+    const server = tls === undefined ? undefined : this.#tls.server(tls);
     try {
       // An address is its own answer.
       const { address: host } = await lookup(address);
-      return this.#commands.listen(host, port);
+      return this.#commands.listen(host, port, server);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new MsrpError('E_LISTEN', `${address}:${port}: ${reason}`, { cause: error });
@@ -91,8 +93,8 @@ class NativeEngine implements Engine {
     this.#commands.unlisten(listener);
   }
 
-  updateTls(_listener: ListenerId, _tls: TlsServerSpec): void {
-    // No listener has TLS: see listen().
+  updateTls(listener: ListenerId, tls: TlsServerSpec): void {
+    this.#commands.updateTls(listener, this.#tls.server(tls));
   }
 
   setAuthorities(authorities: readonly OwnAuthority[]): void {
@@ -100,7 +102,7 @@ class NativeEngine implements Engine {
   }
 
   setLimits(limits: EngineLimits): void {
-    this.#commands.setLimits(handleLimits(limits));
+    this.#commands.setLimits(limits);
   }
 
   openSession({ uri, clientPath, previousHop, expiresAtMs, exclusivePeer }: SessionSpec): SessionId {
@@ -127,14 +129,25 @@ class NativeEngine implements Engine {
   }
 
   connectHop(hop: ConnectionId, { key, candidates, timeoutMs, localAddress, relay, tls }: ConnectSpec): void {
-    this.#commands.connectHop(hop, {
+    const settings = {
       key,
-      // Without TLS there is no way to reach it: it fails as if nobody had answered.
-      ...(tls === undefined ? { candidates: [...candidates] } : { candidates: [], whyNone: NO_TLS }),
+      candidates: [...candidates],
       timeoutMs,
       ...(localAddress === undefined ? {} : { localAddress }),
       ...(relay === undefined ? {} : { relay }),
-    });
+    };
+    if (tls === undefined) {
+      this.#commands.connectHop(hop, settings);
+      return;
+    }
+    try {
+      const domain = this.#tls.domain(tls.domain);
+      this.#commands.connectHop(hop, { ...settings, serverName: tls.serverName }, domain);
+    } catch (error) {
+      // Without its TLS there is no way to reach it: it fails as if nobody had answered.
+      const whyNone = error instanceof Error ? error.message : String(error);
+      this.#commands.connectHop(hop, { ...settings, candidates: [], whyNone });
+    }
   }
 
   refuseHop(hop: ConnectionId, status: number): void {
@@ -217,14 +230,7 @@ class NativeEngine implements Engine {
   }
 }
 
-const NO_TLS = 'the native engine has no TLS in this version';
-
 const TICK_MS = 100;
 
 /** Events that may wait for the event loop of Node: some milliseconds of a storm. */
 const RING_EVENTS = 4096;
-
-function handleLimits(limits: EngineLimits): HandleLimits {
-  const { tlsHandshakeTimeoutMs: _timeout, maxHandshakes: _handshakes, ...rest } = limits;
-  return rest;
-}

@@ -1,5 +1,5 @@
 import type { EngineNotice } from '../../addon/engine-handle.ts';
-import type { CloseReason, EngineEvent, SessionCloseReason, SocketAddress } from '../engine.ts';
+import type { CloseReason, EngineEvent, HandshakeFailure, SessionCloseReason, SocketAddress } from '../engine.ts';
 
 /** An event of the contract. INVARIANT: the addon gives every member that an event of its type has. */
 export function eventOf(notice: EngineNotice): EngineEvent {
@@ -13,9 +13,15 @@ export function eventOf(notice: EngineNotice): EngineEvent {
         ...listenerOf(notice),
         remote: remoteOf(notice),
         local: { address: notice.localAddress ?? '', port: notice.localPort ?? 0 },
+        ...(notice.tls === undefined ? {} : { tls: notice.tls }),
       };
     case 'dialling':
-      return { type: 'dialling', connection, remote: remoteOf(notice) };
+      return {
+        type: 'dialling',
+        connection,
+        remote: remoteOf(notice),
+        ...(notice.dialsTls === true ? { tls: true } : {}),
+      };
     case 'closed':
       return {
         type: 'closed',
@@ -26,6 +32,8 @@ export function eventOf(notice: EngineNotice): EngineEvent {
         remote: remoteOf(notice),
         reason: notice.reason as CloseReason,
         ...(notice.detail === undefined ? {} : { detail: notice.detail }),
+        ...(notice.handshake === undefined ? {} : { handshake: notice.handshake as HandshakeFailure }),
+        ...(notice.tlsDomain === undefined ? {} : { tlsDomain: notice.tlsDomain }),
         bytesIn: notice.bytesIn as number,
         bytesOut: notice.bytesOut as number,
       };

@@ -1,6 +1,5 @@
 import type { ConnectionView, NamedCount, StatsView } from '../../addon/engine-handle.ts';
 import { METHOD } from '../../frame/record.ts';
-import { HANDSHAKE_FAILURES } from '../engine.ts';
 import type { CloseReason, ConnectionInfo, EngineStats, FrameKind, HandshakeFailure } from '../engine.ts';
 
 /** A connection as the contract shows it. */
@@ -12,6 +11,7 @@ export function connectionInfo(view: ConnectionView): ConnectionInfo {
     state: view.state as ConnectionInfo['state'],
     remote: { address: view.remoteAddress ?? '', port: view.remotePort ?? 0 },
     local: { address: view.localAddress ?? '', port: view.localPort ?? 0 },
+    ...(view.tls === undefined ? {} : { tls: view.tls }),
     openedAtMs: view.openedAtMs,
     queuedBytes: view.queuedBytes,
     sessions: view.sessions,
@@ -32,6 +32,7 @@ export function statsOf(view: StatsView): EngineStats {
     closes,
     reports,
     responses,
+    handshakeFailures,
     latency,
     latencySumMs,
     ...rest
@@ -39,16 +40,11 @@ export function statsOf(view: StatsView): EngineStats {
   return {
     ...rest,
     latency: { counts: latency, sumMs: latencySumMs },
-    // No TLS in this engine yet.
-    handshakes: 0,
-    handshakeFailures: Object.fromEntries(HANDSHAKE_FAILURES.map((failure) => [failure, 0])) as Record<
-      HandshakeFailure,
-      number
-    >,
     framesIn: byKind(framesIn),
     framesOut: byKind(framesOut),
     rejects: byName(rejects),
-    closes: { max_handshakes: 0, ...byName(closes) } as Record<CloseReason, number>,
+    handshakeFailures: byName(handshakeFailures) as Record<HandshakeFailure, number>,
+    closes: byName(closes) as Record<CloseReason, number>,
     reports: byName(reports),
     responses: byName(responses),
   };

@@ -51,6 +51,7 @@ export function closeConnection(
     for (const [id, request] of plane.requests) if (request.connection === connection) plane.requests.delete(id);
   }
   forget(plane, connection);
+  const failed = connection.failedHandshake;
   plane.emit({
     type: 'closed',
     connection: connection.id,
@@ -60,6 +61,8 @@ export function closeConnection(
     remote: connection.remote,
     reason,
     ...(detail === undefined ? {} : { detail }),
+    ...(failed === undefined ? {} : { handshake: failed.failure }),
+    ...(failed?.domain === undefined ? {} : { tlsDomain: failed.domain }),
     bytesIn: connection.bytesIn,
     bytesOut: connection.bytesOut,
   });

@@ -1,4 +1,4 @@
-import type { ConnectionId, ListenerId, SocketAddress, TlsInfo } from '../engine.ts';
+import type { HandshakeFailure, ConnectionId, ListenerId, SocketAddress, TlsInfo } from '../engine.ts';
 import type { Framer } from '../../frame/framer.ts';
 import { Outbox } from './outbox.ts';
 import type { Route } from './route.ts';
@@ -31,6 +31,8 @@ export class Connection {
   tls: TlsInfo | undefined;
   /** Sees its frames go by, while they are traced. */
   tap: Tap | undefined;
+  /** Of a dial: why the last handshake came to nothing, and the TLS domain that it was made with. */
+  failedHandshake: { readonly failure: HandshakeFailure; readonly domain: string | undefined } | undefined;
   /** Host of the relay that this connection stands for, proven by its certificate. */
   relay: string | undefined;
   /** Key under which outgoing connections are shared. */

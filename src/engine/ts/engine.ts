@@ -3,6 +3,7 @@ import type {
   Answer,
   BoundListener,
   CloseReason,
+  ClosedEvent,
   ConnectSpec,
   ConnectionId,
   ConnectionInfo,
@@ -11,6 +12,7 @@ import type {
   EngineLimits,
   EngineOptions,
   EngineStats,
+  HandshakeFailure,
   ListenSpec,
   ListenerId,
   OwnAuthority,
@@ -28,9 +30,11 @@ import { closeConnection, closeSession } from './close.ts';
 import type { Connection } from './connection.ts';
 import { Dial } from './dial.ts';
 import { requestDone } from './forward.ts';
+import { handshakeCloseReason } from './handshake-failure.ts';
+import { Handshakes } from './handshake.ts';
 import { connectionInfo, sessionInfo } from './info.ts';
 import { Listener } from './listener.ts';
-import type { ListenerOwner, RefusedPeer } from './listener.ts';
+import type { ListenerOwner, NewPeer } from './listener.ts';
 import { merge } from './merge.ts';
 import { Plane } from './plane.ts';
 import { onBytes } from './receive.ts';
@@ -57,6 +61,7 @@ class TsEngine implements Engine {
   readonly #listeners = new Map<ListenerId, Listener>();
   readonly #dials = new Map<Connection, Dial>();
   readonly #owner: ListenerOwner;
+  readonly #handshakes: Handshakes;
   readonly #stopTicking: () => void;
   #turn: NodeJS.Immediate | undefined;
 
@@ -70,20 +75,24 @@ class TsEngine implements Engine {
     this.#stopTicking = options.environment.every(TICK_MS, () => {
       plane.nowMs = options.environment.nowMs();
       sweeper.tick();
-      for (const listener of this.#listeners.values()) listener.sweep();
+      this.#handshakes.sweep();
       for (const dial of this.#dials.values()) dial.sweep();
     });
     this.#owner = {
-      admit: (address) => this.#admit(address),
-      onConnection: (listener, socket, tls) => this.#accept(listener, socket, tls),
-      onRefused: (refused) => this.#refused(refused),
-      nowMs: () => options.environment.nowMs(),
-      handshakeTimeoutMs: () => plane.limits.tlsHandshakeTimeoutMs,
+      admit: (peer, tls) => this.#admit(peer, tls),
+      onConnection: (listener, socket) => this.#accept(listener, socket, undefined),
     };
+    this.#handshakes = new Handshakes({
+      onSecure: (listener, socket, tls) => this.#accept(listener, socket, tls),
+      onFailed: (peer, failure, detail, domain) => this.#handshakeFailed(peer, failure, detail, domain),
+      nowMs: () => options.environment.nowMs(),
+      timeoutMs: () => plane.limits.tlsHandshakeTimeoutMs,
+      random: (into) => options.environment.random(into),
+    });
   }
 
   async listen(spec: ListenSpec): Promise<BoundListener> {
-    const listener = new Listener(this.#plane.nextId(), spec, this.#owner);
+    const listener = new Listener(this.#plane.nextId(), spec, this.#owner, this.#handshakes);
     const bound = await listener.listen(spec);
     this.#listeners.set(listener.id, listener);
     return bound;
@@ -167,9 +176,11 @@ class TsEngine implements Engine {
         if (spec.relay !== undefined) this.identify(id, spec.relay);
         this.#open(hop, socket, tls);
       },
-      onDialFailed: (detail, timedOut) => {
+      onHandshakeFailed: (failure) => plane.counters.handshake(failure),
+      onDialFailed: (reason, detail, handshake) => {
         this.#dials.delete(hop);
-        closeConnection(plane, hop, timedOut ? 'connect_timeout' : 'connect_failed', detail);
+        if (handshake !== undefined) hop.failedHandshake = { failure: handshake, domain: spec.tls?.domain.name };
+        closeConnection(plane, hop, reason, detail);
       },
       onDialling: ({ address, port }) =>
         plane.emit({
@@ -179,6 +190,8 @@ class TsEngine implements Engine {
           ...(spec.tls === undefined ? {} : { tls: true }),
         }),
       nowMs: () => plane.environment.nowMs(),
+      handshakeTimeoutMs: () => plane.limits.tlsHandshakeTimeoutMs,
+      contexts: this.#handshakes.contexts,
     });
     if (hop.state === 'connecting') this.#dials.set(hop, dial);
   }
@@ -230,14 +243,12 @@ class TsEngine implements Engine {
   stats(): EngineStats {
     const plane = this.#plane;
     let queuedBytes = 0;
-    let handshakes = 0;
-    for (const listener of this.#listeners.values()) handshakes += listener.handshakes;
     for (const connection of plane.connections.values()) queuedBytes += connection.outbox.bytes;
     return plane.counters.snapshot({
       connections: plane.connections.size,
       sessions: plane.sessions.size,
       transactions: plane.transactions.count,
-      handshakes,
+      handshakes: this.#handshakes.size,
       queuedBytes,
     });
   }
@@ -283,15 +294,26 @@ class TsEngine implements Engine {
     plane.turnEnded();
   }
 
-  #admit(address: string): CloseReason | undefined {
+  /** False when a new connection is one too many: that is counted and told. */
+  #admit(peer: NewPeer, tls: boolean): boolean {
     const plane = this.#plane;
-    const { maxConnections, maxConnectionsPerIp } = plane.limits;
-    let handshakes = 0;
-    for (const listener of this.#listeners.values()) handshakes += listener.handshakes;
-    if (plane.draining) return 'shutdown';
-    if (maxConnections !== 0 && plane.connections.size + handshakes >= maxConnections) return 'max_connections';
-    const same = plane.connectionsPerIp.get(address) ?? 0;
-    return maxConnectionsPerIp !== 0 && same >= maxConnectionsPerIp ? 'max_connections_per_ip' : undefined;
+    const { maxConnections, maxConnectionsPerIp, maxHandshakes } = plane.limits;
+    const handshakes = this.#handshakes.size;
+    const same = plane.connectionsPerIp.get(peer.remote.address) ?? 0;
+    if (plane.draining) this.#refused(peer, 'shutdown');
+    else if (maxConnections !== 0 && plane.connections.size + handshakes >= maxConnections)
+      this.#refused(peer, 'max_connections');
+    else if (maxConnectionsPerIp !== 0 && same >= maxConnectionsPerIp) this.#refused(peer, 'max_connections_per_ip');
+    else if (tls && maxHandshakes !== 0 && handshakes >= maxHandshakes)
+      this.#handshakeFailed(peer, 'max_handshakes', `${handshakes} are in progress`, undefined);
+    else return true;
+    return false;
+  }
+
+  #handshakeFailed(peer: NewPeer, failure: HandshakeFailure, detail: string, domain: string | undefined): void {
+    this.#plane.counters.handshake(failure);
+    const about = { handshake: failure, ...(domain === undefined ? {} : { tlsDomain: domain }) };
+    this.#refused(peer, handshakeCloseReason(failure), { detail: `${failure}: ${detail}`, ...about });
   }
 
   #accept(listener: ListenerId, socket: Socket, tls: TlsInfo | undefined): void {
@@ -345,7 +367,11 @@ class TsEngine implements Engine {
   }
 
   /** A peer that never became a connection: counted and told all the same. */
-  #refused({ listener, remote, local, reason, detail }: RefusedPeer): void {
+  #refused(
+    { listener, remote, local }: NewPeer,
+    reason: CloseReason,
+    about: Pick<ClosedEvent, 'detail' | 'handshake' | 'tlsDomain'> = {},
+  ): void {
     const plane = this.#plane;
     plane.counters.close(reason);
     plane.emit({
@@ -356,7 +382,7 @@ class TsEngine implements Engine {
       local,
       remote,
       reason,
-      ...(detail === undefined ? {} : { detail }),
+      ...about,
       bytesIn: 0,
       bytesOut: 0,
     });

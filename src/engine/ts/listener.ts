@@ -1,74 +1,40 @@
 import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
-import { createServer as createTlsServer } from 'node:tls';
-import type { Server as TlsServer, TLSSocket } from 'node:tls';
 import { MsrpError } from '../../errors.ts';
-import type {
-  BoundListener,
-  CloseReason,
-  ListenSpec,
-  ListenerId,
-  SocketAddress,
-  TlsDomain,
-  TlsServerSpec,
-} from '../engine.ts';
-import { assertUsable, refusal, serverOptions, tlsInfo } from './tls.ts';
+import type { BoundListener, ListenSpec, ListenerId, SocketAddress, TlsServerSpec } from '../engine.ts';
+import type { Handshakes } from './handshake.ts';
 
 /** What a listener tells the engine. */
 export interface ListenerOwner {
-  /** A close reason when the connection is not to be had; undefined admits it. */
-  admit(remoteAddress: string): CloseReason | undefined;
-  onConnection(listener: ListenerId, socket: Socket, tls: ReturnType<typeof tlsInfo> | undefined): void;
-  onRefused(refused: RefusedPeer): void;
-  nowMs(): number;
-  handshakeTimeoutMs(): number;
+  /** False when the connection is not to be had; then the owner has said why. */
+  admit(peer: NewPeer, tls: boolean): boolean;
+  onConnection(listener: ListenerId, socket: Socket): void;
 }
 
-/** A peer that was turned away before there was a connection. */
-export interface RefusedPeer {
+/** A peer that is not a connection yet, and where it came in. */
+export interface NewPeer {
   readonly listener: ListenerId;
   readonly remote: SocketAddress;
   readonly local: SocketAddress;
-  readonly reason: CloseReason;
-  readonly detail?: string | undefined;
-}
-
-/** A handshake under way. */
-interface Handshake {
-  readonly socket: Socket;
-  readonly deadlineMs: number;
-  detail: string | undefined;
-  timedOut: boolean;
 }
 
 /** One listening socket, plain or TLS. */
 export class Listener {
   readonly id: ListenerId;
   readonly #owner: ListenerOwner;
+  readonly #handshakes: Handshakes;
   readonly #server: Server;
-  #tlsServer: TlsServer | undefined;
-  #tls: TlsDomain | undefined;
-  /** By address and port of the peer. */
-  readonly #handshakes = new Map<string, Handshake>();
+  #tls: TlsServerSpec | undefined;
 
-  constructor(id: ListenerId, spec: ListenSpec, owner: ListenerOwner) {
+  /** Throws `E_TLS_MATERIAL`. */
+  constructor(id: ListenerId, spec: ListenSpec, owner: ListenerOwner, handshakes: Handshakes) {
     this.id = id;
     this.#owner = owner;
-    const fallback = spec.tls?.fallback;
-    this.#tls = fallback;
-    if (fallback !== undefined) {
-      assertUsable(fallback);
-      this.#tlsServer = createTlsServer(serverOptions(fallback));
-      this.#tlsServer.on('secureConnection', (socket) => this.#onSecure(socket));
-      this.#tlsServer.on('tlsClientError', (error, socket) => this.#onTlsError(error, socket));
-    }
+    this.#handshakes = handshakes;
+    if (spec.tls !== undefined) handshakes.contexts.assertUsable(spec.tls);
+    this.#tls = spec.tls;
     // A peer that has ended its side still gets what is queued for it.
     this.#server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.#onSocket(socket));
-  }
-
-  /** Handshakes under way. */
-  get handshakes(): number {
-    return this.#handshakes.size;
   }
 
   listen(spec: ListenSpec): Promise<BoundListener> {
@@ -87,72 +53,26 @@ export class Listener {
     });
   }
 
-  updateTls({ fallback }: TlsServerSpec): void {
-    if (fallback === undefined) return;
-    assertUsable(fallback);
-    this.#tls = fallback;
-    this.#tlsServer?.setSecureContext(serverOptions(fallback));
+  updateTls(spec: TlsServerSpec): void {
+    this.#handshakes.contexts.assertUsable(spec);
+    if (this.#tls !== undefined) this.#tls = spec;
   }
 
   close(): void {
     this.#server.close();
-    for (const { socket } of this.#handshakes.values()) socket.destroy();
-  }
-
-  /** Ends handshakes that take too long. */
-  sweep(): void {
-    for (const handshake of this.#handshakes.values()) {
-      if (handshake.deadlineMs > this.#owner.nowMs()) continue;
-      handshake.timedOut = true;
-      handshake.socket.destroy();
-    }
+    this.#handshakes.end(this.id);
   }
 
   #onSocket(socket: Socket): void {
-    const listener = this.id;
-    const remote = { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 };
-    const local = { address: socket.localAddress ?? '', port: socket.localPort ?? 0 };
-    const refused = this.#owner.admit(remote.address);
-    if (refused !== undefined) {
-      socket.destroy();
-      this.#owner.onRefused({ listener, remote, local, reason: refused });
-      return;
-    }
-    if (this.#tlsServer === undefined) {
-      this.#owner.onConnection(this.id, socket, undefined);
-      return;
-    }
-    const key = `${remote.address} ${remote.port}`;
-    const timeoutMs = this.#owner.handshakeTimeoutMs();
-    const deadlineMs = timeoutMs === 0 ? Infinity : this.#owner.nowMs() + timeoutMs;
-    const handshake: Handshake = { socket, deadlineMs, detail: undefined, timedOut: false };
-    this.#handshakes.set(key, handshake);
-    socket.once('close', () => {
-      if (this.#handshakes.get(key) !== handshake) return;
-      this.#handshakes.delete(key);
-      const reason = handshake.timedOut ? 'tls_handshake_timeout' : 'tls_handshake_failed';
-      this.#owner.onRefused({ listener, remote, local, reason, detail: handshake.detail });
-    });
-    this.#tlsServer.emit('connection', socket);
-  }
-
-  #onSecure(socket: TLSSocket): void {
-    const key = `${socket.remoteAddress ?? ''} ${socket.remotePort ?? 0}`;
-    const refused = this.#tls === undefined ? undefined : refusal(this.#tls, socket);
-    if (refused !== undefined) {
-      const handshake = this.#handshakes.get(key);
-      if (handshake !== undefined) handshake.detail = refused;
-      socket.destroy();
-      return;
-    }
-    this.#handshakes.delete(key);
-    this.#owner.onConnection(this.id, socket, tlsInfo(this.#tls?.name ?? '', socket));
-  }
-
-  #onTlsError(error: Error, socket: TLSSocket): void {
-    const handshake = this.#handshakes.get(`${socket.remoteAddress ?? ''} ${socket.remotePort ?? 0}`);
-    if (handshake !== undefined) handshake.detail = (error as { code?: string }).code ?? error.message;
-    socket.destroy();
+    const { remoteAddress = '', remotePort = 0, localAddress = '', localPort = 0 } = socket;
+    const peer = {
+      listener: this.id,
+      remote: { address: remoteAddress, port: remotePort },
+      local: { address: localAddress, port: localPort },
+    };
+    if (!this.#owner.admit(peer, this.#tls !== undefined)) socket.destroy();
+    else if (this.#tls === undefined) this.#owner.onConnection(this.id, socket);
+    else this.#handshakes.begin(peer, socket, () => this.#tls as TlsServerSpec);
   }
 }
 

@@ -7,6 +7,7 @@ import { failTransaction } from './fail.ts';
 import { holdIfFull, releaseIfDrained } from './flow.ts';
 import type { Plane } from './plane.ts';
 import { queueText } from './reply.ts';
+import type { Route } from './route.ts';
 import type { Transaction } from './transaction.ts';
 
 /** A response: matched by transaction id and connection (relay R-071, D-45), then used up or sent on. */
@@ -23,11 +24,13 @@ export function onResponse(
   const tidEnd = records[base + R.TID_END] as number;
   const transaction =
     records[base + R.ISSUE] === 0 ? transactions.find(bytes, tidStart, tidEnd, connection) : undefined;
-  if (transaction === undefined || !isOurs(transaction, connection, bytes, records, base)) {
-    counters.dropped++;
+  const status = records[base + R.METHOD] as number;
+  const isThat = (route: Route): boolean => isOurs(route, connection, bytes, records, base);
+  if (transaction === undefined || !isThat(transaction.route)) {
+    const isGood = records[base + R.ISSUE] === 0;
+    if (!isGood || connection.outgoing?.answered(bytes, tidStart, tidEnd, status, isThat) !== true) counters.dropped++;
     return;
   }
-  const status = records[base + R.METHOD] as number;
   counters.answered(plane.nowMs - transaction.startedMs);
   if (!transaction.isSend) {
     passBack(plane, transaction, bytes, records, base);
@@ -43,19 +46,13 @@ export function onResponse(
 }
 
 /** The first URI of To-Path must be the one that the request went out under (relay R-070). */
-function isOurs(
-  transaction: Transaction,
-  connection: Connection,
-  bytes: Buffer,
-  records: Uint32Array,
-  base: number,
-): boolean {
+function isOurs(route: Route, connection: Connection, bytes: Buffer, records: Uint32Array, base: number): boolean {
   if (connection.lastResponseTo === '') {
     const value = bytes.toString('latin1', records[base + R.TO_START], records[base + R.TO_END]);
     const space = value.indexOf(' ');
     connection.lastResponseTo = space < 0 ? value : value.slice(0, space);
   }
-  const own = transaction.route.toPath[transaction.route.sessions.length - 1] as string;
+  const own = route.toPath[route.sessions.length - 1] as string;
   return connection.lastResponseTo === own || sameUriText(connection.lastResponseTo, own);
 }
 

@@ -122,6 +122,19 @@ export class SendStream {
     this.#closeChunk(PLUS);
   }
 
+  /**
+   * A response (its tid is `bytes[from..to)`) to the chunk that is still on its way out: some answer once they have seen its head.
+   * Good news are all that was waited for; bad ones end the chunk, and the rest of the SEND is refused (R-063). False when it
+   * answers nothing.
+   */
+  answered(bytes: Buffer, from: number, to: number, status: number, isOurs: (route: Route) => boolean): boolean {
+    if (!this.#open || this.#transaction === undefined) return false;
+    if (bytes.compare(this.#outTid, 0, FORWARD_TID_LENGTH, from, to) !== 0 || !isOurs(this.#route)) return false;
+    this.#dropTransaction();
+    if (status < 200 || status > 299) this.fail(status);
+    return true;
+  }
+
   /** The sender has died in the middle: whoever has the first part is told that no more comes (R-084). */
   sourceLost(): void {
     if (this.#status !== 0 || !this.#target().usable) return;

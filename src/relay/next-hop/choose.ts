@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
-import type { ConnectSpec, HopEvent } from '../../engine/engine.ts';
+import type { ConnectSpec, HopEvent, TlsDomain } from '../../engine/engine.ts';
 import { parseUri } from '../../syntax/uri.ts';
 import type { MsrpUri } from '../../syntax/uri.ts';
 import { isFailure, runHook } from '../hooks.ts';
@@ -64,12 +65,19 @@ export async function chooseNextHop(
             select({ user, realm, uri: uri.text, address: (candidates[0] as { address: string }).address }),
           ),
         );
-  const domain = settings.dialTls ?? SYSTEM_DOMAIN;
+  const domain = settings.dialTls?.(host, candidates[0] as { address: string; port: number }) ?? SYSTEM_DOMAIN;
   const verified = tls && domain.verifyCert;
   return {
     kind: 'connect',
     spec: {
-      key: `${tls ? 'msrps' : 'msrp'} ${host} ${target.port ?? ''} ${localAddress ?? ''}`,
+      key: [
+        tls ? 'msrps' : 'msrp',
+        host,
+        target.port ?? '',
+        localAddress ?? '',
+        ...(tls ? [domain.name, verified ? 'verified' : 'any'] : []),
+        ...(tls && settings.certCheckOnReuse ? [identityOf(domain)] : []),
+      ].join(' '),
       candidates,
       timeoutMs: settings.connectTimeoutMs,
       ...(tls ? { tls: { domain, serverName: host } } : {}),
@@ -78,6 +86,13 @@ export async function chooseNextHop(
       ...(verified && (pathLength > 1 || isAuth) ? { relay: host } : {}),
     },
   };
+}
+
+/** Stands for the certificates of a domain: another one after a reload makes another connection. */
+function identityOf({ identities }: TlsDomain): string {
+  const hash = createHash('sha256');
+  for (const { certificate } of identities) hash.update(certificate);
+  return hash.digest('base64url');
 }
 
 /** What a `nextHop` hook wants: nothing, a status to refuse with, or another host. Throws when it is none of these. */

@@ -3,7 +3,7 @@
 use super::flow::Shape;
 use super::pairs::{Pairs, Plan};
 use super::traffic::set_up;
-use super::{TICK, relay, seconds};
+use super::{TICK, relay, seconds, tls_of};
 use crate::body::{Bodies, BodyKind};
 use crate::cli::Idle;
 use crate::measure::process::{float, resident_bytes};
@@ -20,7 +20,7 @@ pub fn run(options: &Idle) -> Result<Value, String> {
         Shape { message: 1, chunk: 1, window: 1, answered: true, headers: Vec::new(), whole: Shape::whole(1), verify: false };
     let plan = Plan { direction: None, both_auth: false, success_report: false, shape };
     let bodies = Bodies::new(BodyKind::Text, false, 1);
-    let mut net = Net::new(&[]).map_err(io)?;
+    let mut net = Net::new(&[], tls_of(&options.target)?).map_err(io)?;
     let mut events = Net::events();
     let relay = relay(&options.target);
     let mut pairs = Pairs::new(plan, [relay.clone(), relay], bodies, Tally::new()?, false);

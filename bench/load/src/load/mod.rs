@@ -9,6 +9,7 @@ mod storm;
 mod traffic;
 
 use crate::cli::Target;
+use crate::net::tls;
 use crate::wire::digest::Credentials;
 use crate::wire::tid::mix;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -28,15 +29,20 @@ const TICK: Duration = Duration::from_millis(20);
 /// The relay of a run, with a key that no other run has.
 fn relay(target: &Target) -> session::Relay {
     session::Relay {
-        uri: uri_of(target.target),
+        uri: uri_of(target.target, target.tls),
         credentials: Credentials { user: target.user.clone(), password: target.password.clone() },
         key: mix(RandomState::new().build_hasher().finish()),
     }
 }
 
 /// How a relay is addressed.
-fn uri_of(address: SocketAddr) -> String {
-    format!("msrp://{address};tcp")
+fn uri_of(address: SocketAddr, tls: bool) -> String {
+    format!("{}://{address};tcp", if tls { "msrps" } else { "msrp" })
+}
+
+/// How connections are made.
+fn tls_of(target: &Target) -> Result<Option<tls::Client>, String> {
+    target.tls.then(tls::client).transpose()
 }
 
 /// Addresses to connect from.

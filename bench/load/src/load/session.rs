@@ -45,7 +45,7 @@ impl Session {
         let key = mix(relay.key ^ mix(number));
         let id = String::from_utf8_lossy(&base32(key)).into_owned();
         Self {
-            uri: format!("msrp://{local}/{id};tcp"),
+            uri: format!("{}://{local}/{id};tcp", if relay.uri.starts_with("msrps:") { "msrps" } else { "msrp" }),
             use_path: String::new(),
             key: mix(key),
             expected: tid(mix(key), 0),

@@ -2,7 +2,7 @@
 
 use super::due::Due;
 use super::session::{Progress, Relay, Session};
-use super::{TICK, relay, seconds};
+use super::{TICK, relay, seconds, tls_of};
 use crate::cli::Storm;
 use crate::measure::report::{Meter, outcome, set};
 use crate::measure::tally::Tally;
@@ -36,7 +36,7 @@ struct Crowd {
 /// Runs the load; returns the report. Its `units` are sessions: connect, AUTH, 401, AUTH, 200, close.
 pub fn run(options: &Storm) -> Result<Value, String> {
     let io = |error: std::io::Error| error.to_string();
-    let mut net = Net::new(&[]).map_err(io)?;
+    let mut net = Net::new(&[], tls_of(&options.target)?).map_err(io)?;
     let mut events = Net::events();
     let mut crowd = Crowd {
         target: options.target.target,

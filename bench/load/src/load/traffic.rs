@@ -4,7 +4,7 @@ use super::due::Due;
 use super::flow::Shape;
 use super::pairs::{Pairs, Plan};
 use super::session::Relay;
-use super::{TICK, relay, seconds, sources, uri_of};
+use super::{TICK, relay, seconds, sources, tls_of, uri_of};
 use crate::body::Bodies;
 use crate::cli::{FailureReport, Target, Traffic};
 use crate::measure::report::{Meter, outcome, round, set};
@@ -35,12 +35,12 @@ pub fn run(command: &str, options: &Traffic, size: u64, chunk: u64) -> Result<Va
     };
     let first_chunk = usize::try_from(shape.chunk).map_err(|error| error.to_string())?;
     let bodies = Bodies::new(options.body, options.verify, first_chunk);
-    let mut net = Net::new(bodies.pattern()).map_err(io)?;
+    let mut net = Net::new(bodies.pattern(), tls_of(&options.target)?).map_err(io)?;
     let plan =
         Plan { direction: Some(options.direction), both_auth: options.both_auth, success_report: options.success_report, shape };
     let first = relay(&options.target);
     let second = options.peer_target.unwrap_or(options.target.target);
-    let relays = [first.clone(), Relay { uri: uri_of(second), ..first }];
+    let relays = [first.clone(), Relay { uri: uri_of(second, options.target.tls), ..first }];
     let mut pairs = Pairs::new(plan, relays, bodies, Tally::new()?, options.rate.is_some());
     let mut events = Net::events();
 

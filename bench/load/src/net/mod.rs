@@ -2,16 +2,18 @@
 
 pub mod outbox;
 pub mod socket;
+pub mod stream;
+pub mod tls;
 
 use crate::wire::end_line::EndLines;
 use crate::wire::head::Head;
 use crate::wire::scan::{Scanner, Step};
-use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use outbox::Outbox;
 use std::io::{self, ErrorKind, Read};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
+use stream::Stream;
 
 /// Octets that one read takes at most.
 const READ_BYTES: usize = 1 << 20;
@@ -34,11 +36,13 @@ pub trait Handler {
 }
 
 struct Conn {
-    stream: TcpStream,
+    stream: Stream,
     /// No other connection of the run has it.
     serial: u64,
     local: SocketAddr,
     connecting: bool,
+    /// The transport stands, TLS does not yet.
+    shaking: bool,
     outbox: Outbox,
     scanner: Scanner,
     /// What was read of a frame that is not whole.
@@ -58,13 +62,15 @@ pub struct Net {
     ends: EndLines,
     /// Octets that outboxes refer to.
     shared: Vec<u8>,
+    /// Connections are made with TLS.
+    tls: Option<tls::Client>,
     /// Time of the read that is being handled.
     pub now: Instant,
 }
 
 impl Net {
     /// `shared` is what outboxes may refer to by range.
-    pub fn new(shared: &[u8]) -> io::Result<Self> {
+    pub fn new(shared: &[u8], tls: Option<tls::Client>) -> io::Result<Self> {
         Ok(Self {
             poll: Poll::new()?,
             conns: Vec::new(),
@@ -75,6 +81,7 @@ impl Net {
             buffer: vec![0; READ_BYTES],
             ends: EndLines::new(),
             shared: shared.to_vec(),
+            tls,
             now: Instant::now(),
         })
     }
@@ -85,12 +92,18 @@ impl Net {
         let id = self.free.pop().unwrap_or(self.conns.len());
         self.poll.registry().register(&mut stream, Token(id), Interest::READABLE | Interest::WRITABLE)?;
         let local = stream.local_addr()?;
+        let stream = match &self.tls {
+            None => Stream::plain(stream),
+            Some((config, name)) => Stream::client(stream, config, name)?,
+        };
+        let shaking = stream.is_shaking();
         self.serial += 1;
         let conn = Conn {
             stream,
             serial: self.serial,
             local,
             connecting: true,
+            shaking,
             outbox: Outbox::default(),
             scanner: Scanner::default(),
             rest: Vec::new(),
@@ -121,7 +134,7 @@ impl Net {
     /// Closes a connection; its number may be given to another from then on.
     pub fn close(&mut self, id: usize) {
         if let Some(mut conn) = self.conns.get_mut(id).and_then(Option::take) {
-            let _ = self.poll.registry().deregister(&mut conn.stream);
+            let _ = self.poll.registry().deregister(&mut conn.stream.tcp);
             self.free.push(id);
         }
     }
@@ -159,12 +172,16 @@ impl Net {
     fn writable<H: Handler>(&mut self, handler: &mut H, id: usize) {
         let Some(conn) = self.conns.get_mut(id).and_then(Option::as_mut) else { return };
         if conn.connecting {
-            if let Ok(Some(_)) | Err(_) = conn.stream.take_error() {
+            if let Ok(Some(_)) | Err(_) = conn.stream.tcp.take_error() {
                 return self.lost(handler, id, "connection refused");
             }
-            if conn.stream.peer_addr().is_ok() {
+            if conn.stream.tcp.peer_addr().is_ok() {
                 conn.connecting = false;
-                handler.connected(self, id);
+                if !conn.shaking {
+                    handler.connected(self, id);
+                } else if conn.stream.flush_sealed().is_err() {
+                    self.lost(handler, id, "connection lost");
+                }
             }
         } else if conn.outbox.blocked {
             conn.outbox.blocked = false;
@@ -190,10 +207,16 @@ impl Net {
             }
             let Some((front, room)) = buffer.split_at_mut_checked(held) else { break None };
             front.copy_from_slice(&conn.rest);
-            match conn.stream.read(room) {
+            let outcome = conn.stream.read(room);
+            if conn.shaking && !conn.stream.is_shaking() {
+                conn.shaking = false;
+                handler.connected(self, id);
+            }
+            let Some(conn) = self.conns.get_mut(id).and_then(Option::as_mut) else { break None };
+            match outcome {
                 Ok(0) => break Some("closed by the relay"),
                 Ok(count) => {
-                    let full = count == room.len();
+                    let full = conn.stream.more;
                     conn.rest.clear();
                     if let Err(why) = self.take(handler, id, buffer.get(..held + count).unwrap_or_default()) {
                         break Some(why);
@@ -244,11 +267,13 @@ impl Net {
         for id in ids.drain(..) {
             let Some(conn) = self.conns.get_mut(id).and_then(Option::as_mut) else { continue };
             conn.outbox.dirty = false;
-            if conn.connecting || conn.outbox.blocked {
+            if conn.connecting || conn.shaking || conn.outbox.blocked {
                 continue;
             }
-            if conn.outbox.flush(&mut &conn.stream, &self.shared).is_err() {
-                self.lost(handler, id, "connection lost");
+            let outcome = conn.outbox.flush(&mut conn.stream, &self.shared).and_then(|()| conn.stream.flush_sealed());
+            match outcome {
+                Ok(flushed) => conn.outbox.blocked |= !flushed,
+                Err(_) => self.lost(handler, id, "connection lost"),
             }
         }
         // A handler that sends because of a loss makes more: they wait for the next turn.

@@ -26,10 +26,9 @@ impl Input {
         self.buffer.get_mut(self.filled..).unwrap_or_default()
     }
 
-    /// Counts octets that were read; true when they filled the room.
-    pub fn add(&mut self, count: usize) -> bool {
+    /// Counts octets that were read.
+    pub fn add(&mut self, count: usize) {
         self.filled += count;
-        self.filled == self.buffer.len()
     }
 
     /// What is filled, from an offset on.
@@ -66,10 +65,10 @@ mod tests {
         let mut input = Input::default();
         let size = input.room().len();
         input.room().fill(b'a');
-        assert!(input.add(size));
+        input.add(size);
         assert!(!input.room().is_empty());
         input.room()[0] = b'b';
-        assert!(!input.add(1));
+        input.add(1);
         input.take(size - 1, 2);
         assert_eq!((input.octets(0), input.searched), (b"ab".as_slice(), 2));
         input.clear();

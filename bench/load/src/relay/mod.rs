@@ -10,17 +10,20 @@ mod input;
 mod route;
 
 use crate::net::socket;
+use crate::net::stream::Stream;
 use crate::wire::end_line::EndLines;
 use crate::wire::tid::{base32, hex32, mix};
 use forward::Outcome;
 use input::Input;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 use route::{Route, Routes};
+use rustls::ServerConfig;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 const LISTENER: Token = Token(usize::MAX);
 
@@ -31,7 +34,7 @@ const EVENTS: usize = 1024;
 const WRITE_THROUGH: usize = 16_384;
 
 struct Conn {
-    stream: TcpStream,
+    stream: Stream,
     /// What was read of a frame that is not whole.
     input: Option<Input>,
     out: Vec<u8>,
@@ -61,10 +64,11 @@ struct Relay {
     /// Transaction ids: a part that nobody can guess, and a number.
     tid: [u8; 16],
     requests: u64,
+    tls: Option<Arc<ServerConfig>>,
 }
 
-/// Runs until it is killed. The first line on stdout is `listening on ADDRESS`.
-pub fn run(address: SocketAddr) -> io::Result<()> {
+/// Runs until it is killed, with TLS if `tls` says how. The first line on stdout is `listening on ADDRESS`.
+pub fn run(address: SocketAddr, tls: Option<Arc<ServerConfig>>) -> io::Result<()> {
     let mut listener = socket::listen(address)?;
     let address = listener.local_addr()?;
     let poll = Poll::new()?;
@@ -78,12 +82,13 @@ pub fn run(address: SocketAddr) -> io::Result<()> {
         dirty: Vec::new(),
         unread: Vec::new(),
         spare: Vec::new(),
-        routes: Routes::new(address),
+        routes: Routes::new(address, tls.is_some()),
         epoch: 0,
         ends: EndLines::new(),
         random,
         tid: [b'r'; 16],
         requests: 0,
+        tls,
     };
     if let Some((place, _)) = relay.tid.split_first_chunk_mut::<8>() {
         place.iter_mut().zip(base32(random)).for_each(|(place, octet)| *place = octet);
@@ -150,6 +155,10 @@ impl Relay {
             stream.set_nodelay(true)?;
             let id = self.free.pop().unwrap_or(self.conns.len());
             self.poll.registry().register(&mut stream, Token(id), Interest::READABLE | Interest::WRITABLE)?;
+            let stream = match &self.tls {
+                None => Stream::plain(stream),
+                Some(tls) => Stream::server(stream, tls)?,
+            };
             let conn = Conn {
                 stream,
                 input: None,
@@ -176,7 +185,8 @@ impl Relay {
             let outcome = conn.stream.read(input.room());
             let (full, alive) = match outcome {
                 Ok(count) if count > 0 => {
-                    let full = input.add(count);
+                    let full = conn.stream.more;
+                    input.add(count);
                     (full, self.frames(id, &mut input))
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -244,7 +254,7 @@ impl Relay {
 
     fn close(&mut self, id: usize) {
         if let Some(mut conn) = self.conns.get_mut(id).and_then(Option::take) {
-            let _ = self.poll.registry().deregister(&mut conn.stream);
+            let _ = self.poll.registry().deregister(&mut conn.stream.tcp);
             self.routes.forget(id);
             self.free.push(id);
             self.epoch += 1;
@@ -288,6 +298,7 @@ impl Conn {
         }
         self.out.clear();
         self.written = 0;
+        self.blocked = !self.stream.flush_sealed()?;
         Ok(())
     }
 
@@ -301,6 +312,8 @@ impl Conn {
         if count == total {
             self.out.clear();
             self.written = 0;
+            // Of TLS, something of the last batch may wait.
+            self.blocked |= !matches!(self.stream.flush_sealed(), Ok(true));
             return;
         }
         self.written += count.min(waiting);

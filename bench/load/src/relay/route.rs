@@ -26,8 +26,12 @@ pub struct Routes {
 
 impl Routes {
     /// Of the relay at `address`.
-    pub fn new(address: SocketAddr) -> Self {
-        Self { own: format!("msrp://{address}/").into_bytes(), connections: HashMap::new(), uris: HashMap::new() }
+    pub fn new(address: SocketAddr, tls: bool) -> Self {
+        Self {
+            own: format!("{}://{address}/", if tls { "msrps" } else { "msrp" }).into_bytes(),
+            connections: HashMap::new(),
+            uris: HashMap::new(),
+        }
     }
 
     /// How URIs of this relay begin.
@@ -87,7 +91,7 @@ mod tests {
 
     #[test]
     fn paths_are_moved_uri_by_uri() {
-        let mut routes = Routes::new("127.0.0.1:2855".parse().unwrap());
+        let mut routes = Routes::new("127.0.0.1:2855".parse().unwrap(), false);
         routes.learn(b"msrp://a/t;tcp", 7);
         let (u1, u2) = ("msrp://127.0.0.1:2855/1;tcp", "msrp://127.0.0.1:2855/2;tcp");
         let (target, forward, answer) = route(&routes, &format!("{u1} {u2} msrp://a/t;tcp"), "msrp://b/u;tcp");
@@ -98,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_connection_that_is_gone_gets_nothing() {
-        let mut routes = Routes::new("127.0.0.1:2855".parse().unwrap());
+        let mut routes = Routes::new("127.0.0.1:2855".parse().unwrap(), false);
         routes.learn(b"msrp://a/t;tcp", 7);
         routes.learn(b"msrp://a/t;tcp", 8);
         routes.forget(7);

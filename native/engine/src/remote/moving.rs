@@ -10,6 +10,7 @@ use crate::frame::Frame;
 use crate::inbox::Command;
 use crate::plane::{Plane, token_of, worker_of};
 use crate::table::Key;
+use crate::tls::Tls;
 use mio::Interest;
 use mio::net::TcpStream;
 use msrp_core::frame::record::{kind, word};
@@ -21,6 +22,7 @@ pub struct Moving {
     id: ConnectionId,
     listener: Option<ListenerId>,
     stream: TcpStream,
+    tls: Option<Box<Tls>>,
     remote: Option<SocketAddr>,
     local: Option<SocketAddr>,
     /// Bytes that were read and not handled.
@@ -71,6 +73,7 @@ impl Plane {
             id: connection.id,
             listener: connection.listener,
             stream,
+            tls: connection.tls,
             remote: connection.remote,
             local: connection.local,
             rest: rest.to_vec(),
@@ -85,6 +88,7 @@ impl Plane {
         let (decoder, now_ms) = (self.decoder(), self.now_ms);
         let mut connection = Connection::new(moving.id, true, State::Open, decoder, now_ms);
         connection.listener = moving.listener;
+        connection.tls = moving.tls;
         connection.remote = moving.remote;
         connection.local = moving.local;
         connection.opened_at_ms = moving.opened_at_ms;
@@ -101,7 +105,11 @@ impl Plane {
             connection.link = Link::Tcp(stream);
         }
         match registered {
-            Ok(()) => self.read_later(key),
+            Ok(()) => {
+                // Records of TLS may be on their way out.
+                self.touch(key);
+                self.read_later(key);
+            }
             Err(error) => close_connection(self, key, CloseReason::PeerReset, Some(errno::name(&error))),
         }
     }

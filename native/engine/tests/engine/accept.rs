@@ -41,7 +41,7 @@ fn workers_that_accept_at_once_keep_the_limit_together() {
 fn a_listener_that_is_closed_accepts_nobody_and_its_connections_stay() {
     let mut bench = Bench::start(Setup::workers(2));
     let mut peer = bench.connect();
-    let (listener, address) = bench.engine.listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let (listener, address) = bench.engine.listen((Ipv4Addr::LOCALHOST, 0).into(), None).unwrap();
     drop(TcpStream::connect(address).unwrap());
     bench.engine.unlisten(listener);
     bench.until("the port to be free", |_| std::net::TcpListener::bind(address).is_ok());

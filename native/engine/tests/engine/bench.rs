@@ -1,8 +1,12 @@
 //! An engine under test: its events, its clock, and a gate that holds a worker at the end of its turn.
 
 use crate::peer::Peer;
+use crate::pki::fallback;
 use msrp_engine::contract::{Authority, CloseReason, ConnectionId, Event, Limits, SessionId, SessionSpec};
+use msrp_engine::tls::{DomainSpec, Server};
 use msrp_engine::{Clock, Engine, Options};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
@@ -81,6 +85,9 @@ pub struct Bench {
     gate: Arc<Gate>,
     events: Vec<Event>,
     now_ms: u64,
+    /// How peers connect: plain, or with TLS.
+    pub dial: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    pub listener: u64,
 }
 
 /// A client with an open session.
@@ -93,6 +100,17 @@ pub struct Client {
 
 impl Bench {
     pub fn start(setup: Setup) -> Self {
+        Self::start_with(setup, |_| None)
+    }
+
+    /// With a TLS listener; peers dial it so.
+    pub fn secure(setup: Setup, server: impl FnOnce(&Engine) -> Server, client: Arc<ClientConfig>) -> Self {
+        let mut bench = Self::start_with(setup, |engine| Some(server(engine)));
+        bench.dial = Some((client, ServerName::try_from("relay.example").expect("a name")));
+        bench
+    }
+
+    fn start_with(setup: Setup, server: impl FnOnce(&Engine) -> Option<Server>) -> Self {
         let gate = Arc::new(Gate::default());
         let passed = Arc::clone(&gate);
         let engine = Engine::start(Options {
@@ -106,9 +124,10 @@ impl Bench {
             wake: Box::new(move || passed.pass()),
         })
         .expect("an engine starts");
-        let (_, bound) = engine.listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a free port");
+        let server = server(&engine);
+        let (listener, bound) = engine.listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), server).expect("a free port");
         engine.set_authorities(vec![Authority { host: "127.0.0.1".to_owned(), port: bound.port() }]);
-        Self { engine, port: bound.port(), gate, events: Vec::new(), now_ms: 1000 }
+        Self { engine, port: bound.port(), gate, events: Vec::new(), now_ms: 1000, dial: None, listener }
     }
 
     /// Waits for the first event that has what is wanted, and takes it.
@@ -140,13 +159,30 @@ impl Bench {
 
     /// A connection, and its number.
     pub fn connect(&mut self) -> Peer {
-        let mut peer = Peer::new(TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("the relay listens"));
+        let socket = self.socket();
+        let mut peer = match self.dial.clone() {
+            None => Peer::new(socket),
+            Some((config, name)) => {
+                let connection = ClientConnection::new(config, name).expect("a configuration");
+                Peer::secure(socket, connection.into()).expect("a handshake")
+            }
+        };
         let own = peer.local();
         peer.id = self.event("a connection", |event| match event {
             Event::Opened { connection, remote, .. } if *remote == own => Some(*connection),
             _ => None,
         });
         peer
+    }
+
+    /// From now on the listener has that one domain.
+    pub fn use_domain(&self, spec: &DomainSpec) {
+        self.engine.update_tls(self.listener, fallback(&self.engine, spec));
+    }
+
+    /// A connection on which nothing has been said.
+    pub fn socket(&self) -> TcpStream {
+        TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("the relay listens")
     }
 
     /// A connection that a certain worker has accepted: the kernel spreads them by their ports.

@@ -7,7 +7,7 @@ use socket2::{Domain, Socket, Type};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 
 fn spec(key: &str, candidates: Vec<SocketAddr>) -> ConnectSpec {
-    ConnectSpec { key: key.to_owned(), candidates, timeout_ms: 5000, local_address: None, relay: None, why_none: None }
+    ConnectSpec { key: key.to_owned(), candidates, timeout_ms: 5000, local_address: None, relay: None, why_none: None, tls: None }
 }
 
 fn listener() -> (TcpListener, SocketAddr, String) {

@@ -102,7 +102,7 @@ fn two_engines_do_not_share_a_port_and_know_nothing_of_each_other() {
     for workers in [1, 2] {
         let mut one = Bench::start(Setup::workers(workers));
         let mut two = Bench::start(Setup::workers(workers));
-        let taken = two.engine.listen(SocketAddr::from((Ipv4Addr::LOCALHOST, one.port)));
+        let taken = two.engine.listen(SocketAddr::from((Ipv4Addr::LOCALHOST, one.port)), None);
         assert_eq!(taken.expect_err("it is taken").kind(), std::io::ErrorKind::AddrInUse);
         let (alice, mut mallory) = (one.client_on(0, "alice"), two.connect());
         let to = format!("{} {}", alice.uri, alice.own);
@@ -157,7 +157,7 @@ fn a_clock_of_its_own_moves_the_timers() {
         wake: Box::new(|| ()),
     })
     .unwrap();
-    let (_, address) = engine.listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+    let (_, address) = engine.listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), None).unwrap();
     let engine = Arc::new(engine);
     let mut peer = crate::peer::Peer::new(TcpStream::connect(address).unwrap());
     assert!(peer.next().is_none());

@@ -3,6 +3,7 @@
 
 mod bench;
 mod peer;
+mod pki;
 
 mod accept;
 mod dial;
@@ -14,3 +15,6 @@ mod pressure;
 mod remote;
 mod ring;
 mod timers;
+mod tls;
+mod tls_traffic;
+mod tls_trust;

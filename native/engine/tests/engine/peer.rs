@@ -1,15 +1,19 @@
-//! The far side of a connection: a plain socket, and frames.
+//! The far side of a connection: a socket, plain or with TLS, and frames.
 
 use crate::bench::DEADLINE;
 use memchr::memmem;
 use msrp_engine::contract::ConnectionId;
-use std::io::{ErrorKind, Read, Write};
+use rustls::Connection;
+use std::cell::RefCell;
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 /// A peer of the engine.
 pub struct Peer {
     pub id: ConnectionId,
     pub socket: TcpStream,
+    /// Of a peer that speaks TLS.
+    pub tls: Option<RefCell<Connection>>,
     bytes: Vec<u8>,
 }
 
@@ -31,7 +35,18 @@ impl Peer {
         socket.set_nodelay(true).expect("a socket");
         socket.set_read_timeout(Some(DEADLINE)).expect("a socket");
         socket.set_write_timeout(Some(DEADLINE)).expect("a socket");
-        Self { id: 0, socket, bytes: Vec::new() }
+        Self { id: 0, socket, tls: None, bytes: Vec::new() }
+    }
+
+    /// A peer that speaks TLS, once its side of the handshake is done.
+    pub fn secure(socket: TcpStream, tls: Connection) -> io::Result<Self> {
+        let mut peer = Self::new(socket);
+        let mut tls = tls;
+        while tls.is_handshaking() {
+            tls.complete_io(&mut peer.socket)?;
+        }
+        peer.tls = Some(RefCell::new(tls));
+        Ok(peer)
     }
 
     pub fn local(&self) -> SocketAddr {
@@ -44,7 +59,52 @@ impl Peer {
     }
 
     pub fn write(&self, text: impl AsRef<[u8]>) {
-        (&self.socket).write_all(text.as_ref()).expect("the relay reads");
+        match &self.tls {
+            None => (&self.socket).write_all(text.as_ref()).expect("the relay reads"),
+            Some(tls) => {
+                // A piece at a time: the connection has no room for more.
+                for piece in text.as_ref().chunks(16_384) {
+                    tls.borrow_mut().writer().write_all(piece).expect("memory");
+                    self.flush();
+                }
+            }
+        }
+    }
+
+    /// Says that it ends, as TLS has it; the socket stays open.
+    pub fn notify(&self) {
+        self.tls.as_ref().expect("a peer with TLS").borrow_mut().send_close_notify();
+        self.flush();
+    }
+
+    fn flush(&self) {
+        let Some(tls) = &self.tls else { return };
+        while tls.borrow().wants_write() {
+            tls.borrow_mut().write_tls(&mut &self.socket).expect("the relay reads");
+        }
+    }
+
+    /// Reads what has come; 0 at the end.
+    pub fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+        let Some(tls) = &self.tls else { return self.socket.read(piece) };
+        loop {
+            match tls.borrow_mut().reader().read(piece) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                // The end of the stream alone.
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(0),
+                outcome => return outcome,
+            }
+            let mut tls = tls.borrow_mut();
+            tls.read_tls(&mut self.socket)?;
+            tls.process_new_packets().map_err(io::Error::other)?;
+        }
+    }
+
+    /// The relay has said that it ends, as TLS has it.
+    pub fn was_notified(&self) -> bool {
+        let mut tls = self.tls.as_ref().expect("a peer with TLS").borrow_mut();
+        let state = tls.process_new_packets().expect("no error");
+        state.peer_has_closed()
     }
 
     /// The next frame; none at the end of the connection.
@@ -54,7 +114,7 @@ impl Peer {
                 return Some(got);
             }
             let mut piece = vec![0; 65_536];
-            match self.socket.read(&mut piece) {
+            match self.read(&mut piece) {
                 Ok(0) => return None,
                 Ok(count) => self.bytes.extend_from_slice(&piece[..count]),
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,

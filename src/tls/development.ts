@@ -1,0 +1,127 @@
+import { X509Certificate, webcrypto } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { join } from 'node:path';
+import { EXPIRY_WARNING_DAYS, daysLeft } from './material.ts';
+
+/** Files of a development CA and of a certificate that it has issued. */
+export interface DevelopmentFiles {
+  readonly ca: string;
+  readonly certificate: string;
+  readonly privateKey: string;
+  /** The certificate is new. */
+  readonly renewed: boolean;
+}
+
+/**
+ * A CA of our own in `folder`, and a certificate of it for `names` (host names and addresses): for a first start, not for a relay
+ * that others use. What is there already is kept; a certificate that ends soon, or is for other names, is made anew. Needs no
+ * openssl. Files have mode 0600. Rejects with what the system says when they cannot be written.
+ */
+export async function developmentFiles(
+  folder: string,
+  names: readonly string[],
+  nowMs: number,
+): Promise<DevelopmentFiles> {
+  const at = (name: string): string => join(folder, name);
+  const files = { ca: at('ca.pem'), certificate: at('cert.pem'), privateKey: at('key.pem') };
+  const caKey = at('ca-key.pem');
+  const isGood = (file: string): boolean =>
+    existsSync(file) && daysLeft(readCertificate(file), nowMs) >= EXPIRY_WARNING_DAYS;
+  const hasCa = existsSync(caKey) && isGood(files.ca);
+  if (hasCa && existsSync(files.privateKey) && isGood(files.certificate) && isFor(files, names))
+    return { ...files, renewed: false };
+
+  // Only who makes certificates pays for loading this.
+  await import('reflect-metadata');
+  const x509 = await import('@peculiar/x509');
+  // The same object; two sets of types.
+  x509.cryptoProvider.set(webcrypto as never);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const newKeys = (): Promise<webcrypto.CryptoKeyPair> =>
+    webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const until = (days: number): { notBefore: Date; notAfter: Date } => ({
+    notBefore: new Date(nowMs - DAY_MS),
+    notAfter: new Date(nowMs + days * DAY_MS),
+  });
+
+  if (!hasCa) {
+    const keys = await newKeys();
+    const ca = await x509.X509CertificateGenerator.createSelfSigned({
+      name: `CN=msrpd development CA ${new Date(nowMs).toISOString().slice(0, 10)}`,
+      keys,
+      signingAlgorithm: ALGORITHM,
+      ...until(CA_DAYS),
+      extensions: [
+        new x509.BasicConstraintsExtension(true, 0, true),
+        new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+        await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+      ],
+    });
+    writeSecret(caKey, await privateKeyText(keys));
+    writeSecret(files.ca, `${ca.toString('pem')}\n`);
+  }
+  const ca = new x509.X509Certificate(readFileSync(files.ca, 'utf8'));
+  const signingKey = await importKey(readFileSync(caKey, 'utf8'));
+  const keys = await newKeys();
+  const certificate = await x509.X509CertificateGenerator.create({
+    subject: `CN=${names[0]}`,
+    issuer: ca.subject,
+    publicKey: keys.publicKey,
+    signingKey,
+    signingAlgorithm: ALGORITHM,
+    ...until(CERTIFICATE_DAYS),
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      // A relay is a client of other relays, too.
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
+      new x509.SubjectAlternativeNameExtension(
+        names.map((value) => ({ type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const), value })),
+      ),
+      await x509.AuthorityKeyIdentifierExtension.create(ca),
+    ],
+  });
+  writeSecret(files.privateKey, await privateKeyText(keys));
+  writeSecret(files.certificate, `${certificate.toString('pem')}\n`);
+  return { ...files, renewed: true };
+}
+
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+const DAY_MS = 86_400_000;
+const CA_DAYS = 3650;
+const CERTIFICATE_DAYS = 90;
+
+/** Issued by the CA that is there, with its key, for these names. */
+function isFor(
+  { ca, certificate, privateKey }: Pick<DevelopmentFiles, 'ca' | 'certificate' | 'privateKey'>,
+  names: readonly string[],
+): boolean {
+  const leaf = readCertificate(certificate);
+  const issuer = readCertificate(ca);
+  return (
+    leaf.verify(issuer.publicKey) &&
+    readFileSync(privateKey, 'utf8').includes('PRIVATE KEY') &&
+    names.every((name) => (isIP(name) === 0 ? leaf.checkHost(name) : leaf.checkIP(name)) !== undefined)
+  );
+}
+
+function readCertificate(file: string): X509Certificate {
+  return new X509Certificate(readFileSync(file));
+}
+
+async function privateKeyText({ privateKey }: webcrypto.CryptoKeyPair): Promise<string> {
+  const base64 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', privateKey)).toString('base64');
+  return `-----BEGIN PRIVATE KEY-----\n${(base64.match(/.{1,64}/g) ?? []).join('\n')}\n-----END PRIVATE KEY-----\n`;
+}
+
+function importKey(text: string): Promise<webcrypto.CryptoKey> {
+  const der = Buffer.from(text.replaceAll(/-----[^-]+-----/g, ''), 'base64');
+  return webcrypto.subtle.importKey('pkcs8', der, ALGORITHM, false, ['sign']);
+}
+
+/** Whoever reads it while it is written reads the old one. */
+function writeSecret(file: string, text: string): void {
+  writeFileSync(`${file}.new`, text, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+}
