@@ -54,10 +54,10 @@ export const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
   [
     'tls_list',
     {
-      description: 'TLS domains with their certificates',
+      description: 'TLS domains: what they match, and their certificates with the days that are left',
       params: [],
       changes: never,
-      run: (target) => (target.tlsDomains?.() ?? []).map(snakeView),
+      run: (target) => target.tlsDomains().map(snakeView),
     },
   ],
   [
@@ -67,7 +67,7 @@ export const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
       params: [],
       changes: always,
       run: async (target) => {
-        await told(() => (target.reloadTls === undefined ? target.reloadSource() : target.reloadTls()));
+        await told(() => target.reloadTls());
         return 'OK';
       },
     },

@@ -33,10 +33,10 @@ export interface ControlTarget {
   beginDrain(): void;
   /** Whether connections are traced over HEP; undefined when no destination is configured. */
   tracing: boolean | undefined;
-  /** TLS domains with their certificates, for `tls_list`. */
-  readonly tlsDomains?: (() => readonly object[]) | undefined;
-  /** Reads certificates and keys again. Throws or rejects, changing nothing, when one cannot be used. */
-  readonly reloadTls?: (() => unknown) | undefined;
+  /** TLS domains, a row for each certificate: what `tls_list` shows of them. */
+  tlsDomains(): readonly object[];
+  /** Reads certificates and keys again. Throws with all that is wrong, changing nothing, when one cannot be used. */
+  reloadTls(): void;
 }
 
 /** A session as both planes see it, without its URI. */

@@ -16,11 +16,12 @@ import type {
 import { MsrpError } from '../errors.ts';
 import { shortSessionId } from '../log/escape.ts';
 import type { Metrics } from '../metrics/metrics.ts';
-import type { ConnectionCount, MetricsSource } from '../metrics/source.ts';
+import type { CertificateEnd, ConnectionCount, MetricsSource } from '../metrics/source.ts';
 import { runHook } from '../relay/hooks.ts';
 import type { Hooks } from '../relay/hooks.ts';
 import type { Relay } from '../relay/relay.ts';
 import { parseUri } from '../syntax/uri.ts';
+import type { TlsDomainInfo } from '../tls/domains.ts';
 import { createSender } from '../trace/sender.ts';
 import { Tracer } from '../trace/tracer.ts';
 import type { TraceHook } from '../trace/tracer.ts';
@@ -181,10 +182,11 @@ export class Operation implements ControlTarget, MetricsSource {
     return this.#parts.relay.counters;
   }
 
-  certificates(): { domain: string; notAfterMs: number }[] {
-    const domains = (this.tlsDomains?.() ?? []) as readonly Record<string, unknown>[];
-    return domains.flatMap(({ name, notAfter: end }) =>
-      typeof name === 'string' && typeof end === 'string' ? [{ domain: name, notAfterMs: Date.parse(end) }] : [],
+  certificates(): CertificateEnd[] {
+    return this.tlsDomains().flatMap(({ name, serial, notAfter, daysLeft }) =>
+      serial === undefined || notAfter === undefined || daysLeft === undefined
+        ? []
+        : [{ domain: name, serial, notAfterMs: Date.parse(notAfter), daysLeft }],
     );
   }
 
@@ -211,14 +213,12 @@ export class Operation implements ControlTarget, MetricsSource {
     void this.#server?.drain();
   }
 
-  get tlsDomains(): (() => readonly object[]) | undefined {
-    const server = this.#server as Partial<TlsOperator> | undefined;
-    return server?.tlsDomains?.bind(server);
+  tlsDomains(): TlsDomainInfo[] {
+    return this.#server?.tlsDomains() ?? [];
   }
 
-  get reloadTls(): (() => unknown) | undefined {
-    const server = this.#server as Partial<TlsOperator> | undefined;
-    return server?.reloadTls?.bind(server);
+  reloadTls(): void {
+    this.#server?.reloadTls();
   }
 
   #forgetSoon(): void {
@@ -250,12 +250,6 @@ export class Operation implements ControlTarget, MetricsSource {
       onHookFailure: (error) => log.error({ hook: 'traceFilter', err: error }, 'hook failed'),
     });
   }
-}
-
-/** What a server with TLS domains has. */
-interface TlsOperator {
-  tlsDomains(): readonly object[];
-  reloadTls(): unknown;
 }
 
 function traceHook(hooks: Hooks): TraceHook | undefined {

@@ -259,7 +259,16 @@ const METRICS: readonly MetricSpec[] = [
     help: 'End of the certificates of TLS domains, as Unix time.',
     type: 'gauge',
     read: ({ source }) =>
-      source.certificates().map(({ domain, notAfterMs }) => ({ labels: { domain }, value: notAfterMs / 1000 })),
+      source
+        .certificates()
+        .map(({ domain, serial, notAfterMs }) => ({ labels: { domain, serial }, value: notAfterMs / 1000 })),
+  },
+  {
+    name: 'tls_certificate_days_left',
+    help: 'Whole days until the certificates of TLS domains end; negative when they have.',
+    type: 'gauge',
+    read: ({ source }) =>
+      source.certificates().map(({ domain, serial, daysLeft }) => ({ labels: { domain, serial }, value: daysLeft })),
   },
   {
     name: 'event_loop_lag_seconds',

@@ -7,6 +7,16 @@ export interface ConnectionCount {
   readonly count: number;
 }
 
+/** When a certificate of a TLS domain ends. */
+export interface CertificateEnd {
+  readonly domain: string;
+  /** A domain may have two certificates: this tells them apart. */
+  readonly serial: string;
+  readonly notAfterMs: number;
+  /** Whole days; negative when it has ended. */
+  readonly daysLeft: number;
+}
+
 /** Where metrics come from: the server implements it. */
 export interface MetricsSource {
   readonly engine: {
@@ -25,5 +35,5 @@ export interface MetricsSource {
   };
   readonly trace:
     { readonly on: boolean; readonly sent: number; readonly dropped: number; readonly queuedBytes: number } | undefined;
-  certificates(): { readonly domain: string; readonly notAfterMs: number }[];
+  certificates(): CertificateEnd[];
 }

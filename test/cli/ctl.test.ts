@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { MsrpClient } from '../../src/endpoint/client.ts';
 import { METHODS } from '../../src/control/methods.ts';
+import { TestCa } from '../listen/certificates.ts';
 import { Shell } from './shell.ts';
 import type { Running } from './shell.ts';
 
@@ -20,11 +21,16 @@ describe('msrpd ctl, trace and sessions, against a running relay', () => {
   const at = (): string[] => ['--url', url, '--token-file', 'token'];
 
   before(async () => {
+    const ca = await TestCa.create();
+    const pair = await ca.issueWith({ names: ['localhost'], daysLeft: 5.5 });
+    writeFileSync(join(folder, 'cert.pem'), pair.certificate);
+    writeFileSync(join(folder, 'key.pem'), pair.key);
     writeFileSync(join(folder, 'token'), 'correct-horse-battery\n', { mode: 0o600 });
     writeFileSync(join(folder, 'users.txt'), 'alice::secret\n');
     writeFileSync(
       join(folder, 'msrpd.yaml'),
-      `listeners: [msrp:127.0.0.1:0]
+      `listeners: [msrp:127.0.0.1:0, {uri: "msrps:127.0.0.1:0", advertise: "localhost:0"}]
+tls: {domains: {default: {certificate: cert.pem, private_key: key.pem}}}
 msrp: {send_timeout: 30000, max_msg_chunks: 0, trace_destination: x}
 relay: {allow_plain_auth: true, allow_ip_use_path: true, users: {file: users.txt}}
 hep: {hep_id: {x: "127.0.0.1:9;transport=udp"}}
@@ -62,6 +68,24 @@ control: {listen: "http:127.0.0.1:0", token_file: token}
     const [session] = JSON.parse((await run(['sessions', '--json', ...at()])).out) as { session: number }[];
     assert.equal((await run(['ctl', 'close_session', `session=${session!.session}`, ...at()])).out, 'OK\n');
     assert.equal((await run(['sessions', ...at()])).out, 'no sessions\n');
+  });
+
+  it('msrpd ctl tls_list and tls_reload', async () => {
+    const rows = async (): Promise<Record<string, unknown>[]> =>
+      JSON.parse((await run(['ctl', 'tls_list', ...at()])).out) as Record<string, unknown>[];
+    const before = await rows();
+    assert.deepEqual(
+      before.map(({ name, subject, days_left }) => [name, subject, days_left]),
+      [['default', 'CN=localhost', 5]],
+    );
+    const certificate = readFileSync(join(folder, 'cert.pem'));
+    writeFileSync(join(folder, 'cert.pem'), 'nonsense');
+    const refused = await run(['ctl', 'tls_reload', ...at()]);
+    assert.deepEqual([refused.code, refused.out], [1, '']);
+    assert.match(refused.err, /^msrpd: tls_reload: .*cert\.pem: expected a certificate in PEM\n$/);
+    assert.deepEqual(await rows(), before);
+    writeFileSync(join(folder, 'cert.pem'), certificate);
+    assert.equal((await run(['ctl', 'tls_reload', ...at()])).out, 'OK\n');
   });
 
   it('says what is wrong in one line', async () => {
