@@ -9,6 +9,8 @@ const OUTBOX = 65536;
 const READ = 65536;
 
 for (const { name, make } of TRANSPORTS) {
+  // It was full; over TLS a write that was under way then may have ended since, which lets nobody go on above half.
+  const full = name.endsWith(', TLS') ? OUTBOX / 2 : OUTBOX;
   describe(`${name}: back-pressure (I2, I8, R-085)`, () => {
     let bench: Bench;
     let alice: Client;
@@ -52,8 +54,7 @@ for (const { name, make } of TRANSPORTS) {
         (i) => send(`n${String(i).padStart(7, '0')}`, [alice.uri, alice.own], bobUri, `${i} ${'x'.repeat(1000)}`),
       );
       const queued = info(alice.peer.connection)?.queuedBytes ?? 0;
-      // It was full once; a write that was under way then has ended since, which lets nobody go on above half.
-      assert.ok(queued > OUTBOX / 2 && queued <= OUTBOX + 2 * READ, `${queued}`);
+      assert.ok(queued > full && queued <= OUTBOX + 2 * READ, `${queued}`);
       assert.ok(bench.engine.stats().pauses >= 1);
       // Another session is served meanwhile.
       const dave = await bench.connect();
@@ -82,7 +83,7 @@ for (const { name, make } of TRANSPORTS) {
         (i) => send(`n${String(i).padStart(7, '0')}`, [alice.uri, alice.own], bobUri, `${i} ${'x'.repeat(1000)}`),
       );
       const { bytesOut, queuedBytes } = info(alice.peer.connection)!;
-      assert.ok(queuedBytes > OUTBOX / 2 && count > 0);
+      assert.ok(queuedBytes > full && count > 0);
       alice.peer.end();
       assert.equal((await bench.event('closed')).reason, 'peer_closed');
       alice.peer.resumeReading();

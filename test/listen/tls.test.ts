@@ -112,7 +112,8 @@ tls: {domains: {default: {certificate: ${certificate}, private_key: ${key}, ca_l
       until(() => fixture.server.stats().closes.tls_handshake_failed === 1),
     );
     assert.equal(opened(), before);
-    const told = (): boolean => fixture.lines.some(({ detail }) => String(detail).startsWith('unknown_ca: '));
+    const told = (): boolean =>
+      fixture.lines.some(({ detail }) => String(detail).startsWith('unknown_ca: client certificate: '));
     await within('the log line', until(told));
     await using strict = await startRelay(yaml(localhost, ', require_cert: true'));
     await handshake(strict.server.listeners[0]!.port, { maxVersion: 'TLSv1.2' });

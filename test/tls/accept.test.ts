@@ -197,7 +197,7 @@ for (const { name, make } of TLS_ENGINES) {
           const opened = await bench.outcome('in');
           assert.ok(opened.type === 'opened');
           assert.equal(opened.tls?.resumed, false);
-          await filled(path);
+          await filled(path, bench.clock);
           await first.end();
           await bench.event('closed', ({ connection }) => connection === opened.connection);
           const again = async (): Promise<string> => {

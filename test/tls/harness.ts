@@ -15,6 +15,7 @@ import type {
 import { TestCa } from '../listen/certificates.ts';
 import type { Issue, Pair } from '../listen/certificates.ts';
 import { Bench, ENGINES, send, within } from '../engine/harness.ts';
+import type { ManualClock } from '../engine/harness.ts';
 
 export const folder = mkdtempSync(join(tmpdir(), 'msrpd-tls-'));
 
@@ -177,9 +178,12 @@ export class Openssl {
   }
 }
 
-/** Waits until a file has something in it. */
-export async function filled(path: string): Promise<void> {
-  await until(`something in ${path}`, () => existsSync(path) && /-----END/.test(readFileSync(path, 'utf8')));
+/** Waits until a file has something in it. Time passes meanwhile: a ticket may wait a tick for an answer to go with. */
+export async function filled(path: string, clock: ManualClock): Promise<void> {
+  await until(`something in ${path}`, () => {
+    clock.advance(100);
+    return existsSync(path) && /-----END/.test(readFileSync(path, 'utf8'));
+  });
 }
 
 /** Looks again and again, and gives up in time. */

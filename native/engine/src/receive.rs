@@ -164,7 +164,7 @@ fn on_lost(plane: &mut Plane, key: Key, lost: Lost) {
     let Some(state) = plane.connections.get(key).map(|connection| connection.state) else { return };
     match (state, lost) {
         (State::Handshake, Lost::Io(error)) => tls::fail(plane, key, HandshakeFailure::Closed, &errno::name(&error)),
-        (State::Handshake, Lost::Tls(error)) => tls::fail(plane, key, HandshakeFailure::of(&error), &error.to_string()),
+        (State::Handshake, Lost::Tls(error)) => tls::fail_with(plane, key, &error),
         (State::Handshake, Lost::Refused(failure, why)) => tls::fail(plane, key, failure, why),
         (State::Open, Lost::Io(error)) => close_connection(plane, key, CloseReason::PeerReset, Some(errno::name(&error))),
         (State::Open, Lost::Tls(error)) => {
