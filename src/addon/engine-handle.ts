@@ -101,6 +101,7 @@ export interface EngineHandle {
   refuseHop(hop: number, status: number): void;
   identify(connection: number, relay: string): void;
   closeConnection(connection: number, reason: string): void;
+  traceFrames(connection: number, bodyBytes: number): void;
   tick(nowMs: number): void;
   /** JSON: an array of {@link ConnectionView}. One text costs less than its objects, member by member. */
   connections(): string;
@@ -145,6 +146,10 @@ export interface EngineNotice {
   dialsTls?: boolean;
   handshake?: string;
   tlsDomain?: string;
+  /** Of a frame, in base64. */
+  bytes?: string;
+  bodyOctets?: number;
+  bodyKept?: number;
 }
 
 /** As `TlsInfo` of the contract. */
@@ -214,6 +219,7 @@ export interface StatsView {
   timeouts: number;
   latency: number[];
   latencySumMs: number;
+  traceFramesLost: number;
   handshakes: number;
   handshakeFailures: NamedCount[];
   /** Something is under way that a drain waits for. */

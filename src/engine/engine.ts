@@ -44,8 +44,6 @@ export interface Engine {
   identify(connection: ConnectionId, relay: string): void;
   closeConnection(connection: ConnectionId, reason: CloseReason): void;
 
-  /** Whether {@link traceFrames} is served. */
-  readonly tracesFrames: boolean;
   /**
    * From now on each frame of a connection comes up as a `frame` event with at most `bodyBytes` of its body; −1 ends it. What
    * is not traced costs nothing. Begins with the next frame that begins with a read, or a write, of its own.
@@ -482,6 +480,8 @@ export interface EngineStats {
     readonly counts: readonly number[];
     readonly sumMs: number;
   };
+  /** Frames of traced connections that were not told, since too many waited to be: tracing slows no message down. */
+  readonly traceFramesLost: number;
 }
 
 /** Bounds of {@link EngineStats.latency} in ms. Time is that of a turn, so the native engine tells whole milliseconds. */

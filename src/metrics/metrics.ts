@@ -232,6 +232,12 @@ const METRICS: readonly MetricSpec[] = [
     read: ({ source: { trace } }) => by('outcome', { sent: trace?.sent ?? 0, dropped: trace?.dropped ?? 0 }),
   },
   {
+    name: 'trace_frames_lost_total',
+    help: 'Frames of traced connections that were not told, because too many waited to be.',
+    type: 'counter',
+    read: ({ stats }) => one(stats.traceFramesLost),
+  },
+  {
     name: 'trace_queue_bytes',
     help: 'Bytes of HEP packets that wait for the collector.',
     type: 'gauge',

@@ -21,7 +21,7 @@ import type { HepSender } from './sender.ts';
 import type { TraceSettings } from './settings.ts';
 
 export interface TracerOptions {
-  readonly engine: Pick<Engine, 'connections' | 'tracesFrames' | 'traceFrames'>;
+  readonly engine: Pick<Engine, 'connections' | 'traceFrames'>;
   readonly settings: TraceSettings;
   readonly sender: HepSender;
   /** Microseconds since 1970. */
@@ -241,7 +241,7 @@ export class Tracer {
   #frames(traced: Traced, wanted: boolean): void {
     const { engine } = this.#options;
     const { frames, bodyBytes } = this.#settings;
-    const on = wanted && frames !== 'none' && engine.tracesFrames && traced.opened;
+    const on = wanted && frames !== 'none' && traced.opened;
     if (on) engine.traceFrames(traced.id, frames === 'bodies' ? bodyBytes : 0);
     else if (traced.framed) engine.traceFrames(traced.id, -1);
     traced.framed = on;

@@ -110,7 +110,6 @@ class FakeEngine implements Engine {
     throw new Error('not part of the fake');
   }
   unlisten(): void {}
-  readonly tracesFrames = false;
   traceFrames(): void {}
   updateTls(): void {}
   setAuthorities(): void {}

@@ -1,5 +1,6 @@
 //! What an engine tells, as JSON: one text costs less than its objects, member by member.
 
+use data_encoding::BASE64;
 use msrp_engine::contract as engine;
 use msrp_engine::tls as engine_tls;
 use serde::Serialize;
@@ -59,6 +60,13 @@ pub(crate) struct EngineNotice {
     handshake: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls_domain: Option<String>,
+    /// In base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_octets: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_kept: Option<f64>,
 }
 
 /// What is known of a TLS connection.
@@ -160,6 +168,7 @@ pub(crate) struct StatsView {
     timeouts: f64,
     latency: Vec<f64>,
     latency_sum_ms: f64,
+    trace_frames_lost: f64,
     handshakes: f64,
     handshake_failures: Vec<NamedCount>,
     /// Something is under way that a drain waits for.
@@ -220,6 +229,15 @@ pub(crate) fn notice(event: engine::Event) -> EngineNotice {
             tls_domain,
             bytes_in: Some(float(bytes_in)),
             bytes_out: Some(float(bytes_out)),
+            ..EngineNotice::default()
+        },
+        engine::Event::Frame { connection, incoming, frame } => EngineNotice {
+            r#type: "frame".to_owned(),
+            connection: Some(float(connection)),
+            incoming: Some(incoming),
+            bytes: Some(BASE64.encode(&frame.bytes)),
+            body_octets: Some(float(frame.body_octets)),
+            body_kept: Some(float(frame.body_kept)),
             ..EngineNotice::default()
         },
         engine::Event::Request(request) => EngineNotice {
@@ -322,6 +340,7 @@ pub(crate) fn stats_view(stats: &engine::Stats) -> StatsView {
         timeouts: float(stats.timeouts),
         latency: floats(&stats.latency),
         latency_sum_ms: float(stats.latency_sum_ms),
+        trace_frames_lost: float(stats.trace_frames_lost),
         handshakes: float(stats.handshakes),
         handshake_failures: failures.zip(stats.handshake_failures).map(|(failure, count)| named(failure.name(), count)).collect(),
         busy: stats.busy,

@@ -323,8 +323,21 @@ pub enum Event {
     SessionClosed { session: SessionId, reason: SessionCloseReason },
     /// Forwarded credentials came back 401 without `stale=true` (relay R-037).
     AuthRejected { connection: ConnectionId },
+    /// A frame of a traced connection has gone by: from its peer (`incoming`), or to it.
+    Frame { connection: ConnectionId, incoming: bool, frame: FrameSeen },
     /// A worker has panicked: the engine is of no use any more.
     Fault { detail: String },
+}
+
+/// A frame as it was on the wire, but for what is left out of its body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrameSeen {
+    /// Head, what is kept of the body, end-line. Holds secrets: session-ids, digests.
+    pub bytes: Vec<u8>,
+    /// Octets of the body, and how many of them are in `bytes`.
+    pub body_octets: u64,
+    #[allow(missing_docs, reason = "see above")]
+    pub body_kept: u64,
 }
 
 /// A request for this relay itself.
@@ -404,6 +417,7 @@ pub struct Stats {
     /// Answered transactions by how long they took, one more than [`LATENCY_BOUNDS_MS`].
     pub latency: [u64; LATENCY_BOUNDS_MS.len() + 1],
     pub latency_sum_ms: u64,
+    pub trace_frames_lost: u64,
     pub handshakes: u64,
     pub handshake_failures: [u64; HandshakeFailure::ALL.len()],
     /// A chunk is in the middle, or bytes wait: what a drain waits for.

@@ -23,6 +23,7 @@ pub struct Counters {
     pub ok_responses: u64,
     latency: [u64; LATENCY_BOUNDS_MS.len() + 1],
     latency_sum_ms: u64,
+    pub trace_frames_lost: u64,
     pub frames_in: [u64; 6],
     pub frames_out: [u64; 6],
     rejects: [u64; FrameError::ALL.len() + 1],
@@ -101,6 +102,7 @@ impl Counters {
             timeouts: self.timeouts,
             latency: self.latency,
             latency_sum_ms: self.latency_sum_ms,
+            trace_frames_lost: self.trace_frames_lost,
             ..Stats::default()
         }
     }
@@ -128,6 +130,7 @@ impl Stats {
         self.pauses += other.pauses;
         self.timeouts += other.timeouts;
         self.latency_sum_ms += other.latency_sum_ms;
+        self.trace_frames_lost += other.trace_frames_lost;
         add_all(&mut self.latency, &other.latency);
         self.handshakes += other.handshakes;
         self.busy |= other.busy;

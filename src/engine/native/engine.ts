@@ -51,7 +51,6 @@ export function createNativeEngine(options: EngineOptions, parts: NativeEnginePa
 /** The contract on one side, the addon on the other: conversion, and what needs the event loop. */
 class NativeEngine implements Engine {
   readonly kind = 'native';
-  readonly tracesFrames = false;
   readonly #handle: EngineHandle;
   readonly #tls: TlsHandles;
   readonly #environment: EngineEnvironment;
@@ -162,8 +161,8 @@ class NativeEngine implements Engine {
     this.#commands.closeConnection(connection, reason);
   }
 
-  traceFrames(_connection: ConnectionId, _bodyBytes: number): void {
-    // Not in this version: see tracesFrames.
+  traceFrames(connection: ConnectionId, bodyBytes: number): void {
+    this.#commands.traceFrames(connection, bodyBytes);
   }
 
   connections(): ConnectionInfo[] {

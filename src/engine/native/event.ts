@@ -37,6 +37,15 @@ export function eventOf(notice: EngineNotice): EngineEvent {
         bytesIn: notice.bytesIn as number,
         bytesOut: notice.bytesOut as number,
       };
+    case 'frame':
+      return {
+        type: 'frame',
+        connection,
+        direction: directionOf(notice),
+        bytes: Buffer.from(notice.bytes as string, 'base64'),
+        bodyOctets: notice.bodyOctets as number,
+        bodyKept: notice.bodyKept as number,
+      };
     case 'request':
       return {
         type: 'request',

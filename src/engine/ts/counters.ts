@@ -71,6 +71,8 @@ export class Counters {
       interruptions,
       pauses,
       timeouts,
+      // Frames are told as they go by.
+      traceFramesLost: 0,
       latency: { counts: [...this.#latency], sumMs: this.#latencySumMs },
       framesIn: byKind(this.framesIn),
       framesOut: byKind(this.framesOut),

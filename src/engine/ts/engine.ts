@@ -55,7 +55,6 @@ export function createTsEngine(
 
 class TsEngine implements Engine {
   readonly kind = 'ts';
-  readonly tracesFrames = true;
   readonly #plane: Plane;
   readonly #onEvents: (events: readonly EngineEvent[]) => void;
   readonly #listeners = new Map<ListenerId, Listener>();
