@@ -101,6 +101,7 @@ export interface EngineHandle {
   refuseHop(hop: number, status: number): void;
   identify(connection: number, relay: string): void;
   closeConnection(connection: number, reason: string): void;
+  traceNew(bodyBytes: number): void;
   traceFrames(connection: number, bodyBytes: number): void;
   tick(nowMs: number): void;
   /** JSON: an array of {@link ConnectionView}. One text costs less than its objects, member by member. */

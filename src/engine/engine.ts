@@ -44,6 +44,8 @@ export interface Engine {
   identify(connection: ConnectionId, relay: string): void;
   closeConnection(connection: ConnectionId, reason: CloseReason): void;
 
+  /** As {@link traceFrames} for each connection that opens from now on, from its first frame on; −1 ends it. */
+  traceNew(bodyBytes: number): void;
   /**
    * From now on each frame of a connection comes up as a `frame` event with at most `bodyBytes` of its body; −1 ends it. What
    * is not traced costs nothing. Begins with the next frame that begins with a read, or a write, of its own.

@@ -21,7 +21,7 @@ import type { HepSender } from './sender.ts';
 import type { TraceSettings } from './settings.ts';
 
 export interface TracerOptions {
-  readonly engine: Pick<Engine, 'connections' | 'traceFrames'>;
+  readonly engine: Pick<Engine, 'connections' | 'traceNew' | 'traceFrames'>;
   readonly settings: TraceSettings;
   readonly sender: HepSender;
   /** Microseconds since 1970. */
@@ -91,6 +91,7 @@ export class Tracer {
     this.#on = on;
     for (const traced of this.#connections.values()) this.#frames(traced, false);
     this.#connections.clear();
+    this.#options.engine.traceNew(this.#bodyBytes);
     if (!on) return;
     for (const info of this.#options.engine.connections()) {
       if (info.state === 'asking' || info.state === 'closing') continue;
@@ -110,6 +111,7 @@ export class Tracer {
     this.#settings = settings;
     this.#rules = compileRules(settings.rules);
     this.#hook = hook;
+    this.#options.engine.traceNew(this.#bodyBytes);
     for (const traced of this.#connections.values()) this.#judge(traced);
   }
 
@@ -123,11 +125,11 @@ export class Tracer {
 
   /** Takes the events of the engine. Never throws. */
   handle(events: readonly EngineEvent[]): void {
-    if (!this.#on) return;
     for (const event of events) {
-      if (event.type === 'opened') this.#onOpened(event);
+      if (event.type === 'frame') this.#onFrame(event);
+      else if (!this.#on) continue;
+      else if (event.type === 'opened') this.#onOpened(event);
       else if (event.type === 'dialling') this.#onDialling(event);
-      else if (event.type === 'frame') this.#onFrame(event);
       else if (event.type === 'closed') this.#onClosed(event);
     }
   }
@@ -143,9 +145,11 @@ export class Tracer {
     let traced = this.#connections.get(connection);
     const isNew = traced === undefined;
     traced ??= this.#add(connection, direction, listener, remote, local, tls);
-    Object.assign(traced, { remote, local, tls, isTls: tls !== undefined, opened: true });
+    // The engine tells frames of new connections before anything is decided, so that the first ones are not missed.
+    const framed = this.#bodyBytes >= 0;
+    Object.assign(traced, { remote, local, tls, isTls: tls !== undefined, opened: true, framed });
     if (isNew) this.#judge(traced);
-    else this.#frames(traced, traced.decision === 'trace');
+    else if (traced.decision !== undefined) this.#frames(traced, traced.decision === 'trace');
     if (direction === 'in') this.#tell(traced, 'ACCEPTED', 'SUCCESS', TEXT.accepted);
     else this.#tell(traced, 'CONNECTED', 'SUCCESS', TEXT.connected);
   }
@@ -240,16 +244,27 @@ export class Tracer {
   /** Has the engine tell the frames of an open connection, or ends that. */
   #frames(traced: Traced, wanted: boolean): void {
     const { engine } = this.#options;
-    const { frames, bodyBytes } = this.#settings;
-    const on = wanted && frames !== 'none' && traced.opened;
-    if (on) engine.traceFrames(traced.id, frames === 'bodies' ? bodyBytes : 0);
+    const on = wanted && this.#bodyBytes >= 0 && traced.opened;
+    if (on) engine.traceFrames(traced.id, this.#bodyBytes);
     else if (traced.framed) engine.traceFrames(traced.id, -1);
     traced.framed = on;
   }
 
+  /** Octets of bodies that frames are told with; −1: none are told. */
+  get #bodyBytes(): number {
+    const { frames, bodyBytes } = this.#settings;
+    if (!this.#on || frames === 'none') return -1;
+    return frames === 'bodies' ? bodyBytes : 0;
+  }
+
   #onFrame({ connection, direction, bytes, bodyOctets, bodyKept }: FrameEvent): void {
     const traced = this.#connections.get(connection);
-    if (traced === undefined || traced.decision !== 'trace') return;
+    if (traced === undefined) {
+      // It opened while tracing was being switched off, or has closed.
+      this.#options.engine.traceFrames(connection, -1);
+      return;
+    }
+    if (traced.decision === 'drop') return;
     const payload = redactFrame(bytes);
     const names = { ...namesOf(payload, direction), ...(bodyKept < bodyOctets ? { 'body-octets': bodyOctets } : {}) };
     const { captureId, destination } = this.#settings;
@@ -267,7 +282,7 @@ export class Tracer {
       },
       destination?.version ?? 3,
     );
-    this.#options.sender.send(packet);
+    this.#deliver(traced, packet);
   }
 
   #factsOf({ direction, remote, local, listener, user, tls }: Traced): TraceFacts {
@@ -309,6 +324,10 @@ export class Tracer {
       },
       destination?.version ?? 3,
     );
+    this.#deliver(traced, packet);
+  }
+
+  #deliver(traced: Traced, packet: Buffer): void {
     if (traced.decision === 'trace') this.#options.sender.send(packet);
     else if (traced.held.length < MAX_HELD) traced.held.push(packet);
   }

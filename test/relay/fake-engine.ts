@@ -110,6 +110,7 @@ class FakeEngine implements Engine {
     throw new Error('not part of the fake');
   }
   unlisten(): void {}
+  traceNew(): void {}
   traceFrames(): void {}
   updateTls(): void {}
   setAuthorities(): void {}

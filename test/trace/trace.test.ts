@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { describe, it } from 'node:test';
@@ -39,11 +38,15 @@ async function trace(fixture: Fixture, mode: 'on' | 'off'): Promise<void> {
   assert.equal(((await response.json()) as { result: string }).result, 'OK');
 }
 
-async function open(fixture: Fixture): Promise<Socket> {
+/** A connection, and its port: a socket that was turned away has none any more. */
+async function open(fixture: Fixture): Promise<{ socket: Socket; port: number }> {
   const socket = connect({ host: '127.0.0.1', port: fixture.server.listeners[0]!.port });
   socket.on('error', () => undefined);
-  await within('connect', once(socket, 'connect'));
-  return socket;
+  const port = await within(
+    'connect',
+    new Promise<number>((resolve) => socket.once('connect', () => resolve(socket.localPort!))),
+  );
+  return { socket, port };
 }
 
 /** `EVENT:STATUS` of a packet. */
@@ -115,11 +118,10 @@ for (const engine of ENGINES) {
         failed!.payload,
         /Failed to connect\.\.\. Could not connect \(connect_failed: 127\.0\.0\.1 \d+: ECONNREFUSED\)/,
       );
-      const rude = await open(fixture);
-      const { localPort } = rude;
+      const { socket: rude, port: rudePort } = await open(fixture);
       rude.write('GET / HTTP/1.1\r\n\r\n');
       const [closed] = await collector.until(1, (seen) => eventOf(seen) === 'CLOSED:FAILURE');
-      assert.deepEqual([closed!.info['srcPort'], closed!.info['dstPort']], [localPort, port]);
+      assert.deepEqual([closed!.info['srcPort'], closed!.info['dstPort']], [rudePort, port]);
       assert.match(closed!.payload, /Peer does not speak MSRP \(protocol_error: E_/);
       rude.destroy();
       const gone = async (): Promise<void> => {
@@ -128,9 +130,9 @@ for (const engine of ENGINES) {
       await within('the end of it', gone());
       const [second, third] = [await open(fixture), await open(fixture)];
       const [refused] = await collector.until(1, (seen) => eventOf(seen) === 'ACCEPTED:FAILURE');
-      assert.deepEqual([refused!.info['srcPort'], refused!.info['dstPort']], [third.localPort, port]);
+      assert.deepEqual([refused!.info['srcPort'], refused!.info['dstPort']], [third.port, port]);
       assert.match(refused!.payload, /max_connections_per_ip/);
-      second.destroy();
+      second.socket.destroy();
       await client.close();
     });
 
@@ -144,7 +146,7 @@ for (const engine of ENGINES) {
       const asked = (globalThis as { traceAsked?: Record<string, unknown>[] }).traceAsked!;
       asked.length = 0;
       const [one, two] = [await open(fixture), await open(fixture)];
-      (globalThis as { traceNot?: number }).traceNot = two.localPort!;
+      (globalThis as { traceNot?: number }).traceNot = two.port;
       while (fixture.server.connections().length < 2) await new Promise((resolve) => setImmediate(resolve));
       assert.deepEqual(asked, [], 'no filter is asked while tracing is off');
       await trace(fixture, 'on');
@@ -156,34 +158,33 @@ for (const engine of ENGINES) {
       );
       const { port } = fixture.server.listeners[0]!;
       assert.deepEqual(
-        asked.find(({ remote }) => (remote as { port: number }).port === one.localPort),
+        asked.find(({ remote }) => (remote as { port: number }).port === one.port),
         {
           direction: 'in',
-          remote: { address: '127.0.0.1', port: one.localPort },
+          remote: { address: '127.0.0.1', port: one.port },
           local: { address: '127.0.0.1', port },
           listener: 'msrp:127.0.0.1:0',
           user: undefined,
           tlsName: undefined,
         },
       );
-      const firstPort = one.localPort;
-      two.destroy();
+      two.socket.destroy();
       await within(
         'the end of two',
         (async () => {
           while (fixture.server.connections().length > 1) await new Promise((resolve) => setImmediate(resolve));
         })(),
       );
-      one.destroy();
+      one.socket.destroy();
       const seen = await collector.until(1);
       assert.deepEqual(
         seen.map((packet) => [eventOf(packet), packet.info['srcPort']]),
-        [['CLOSED:SUCCESS', firstPort]],
+        [['CLOSED:SUCCESS', one.port]],
       );
       await trace(fixture, 'off');
       asked.length = 0;
       const three = await open(fixture);
-      three.destroy();
+      three.socket.destroy();
       await within(
         'the end of three',
         (async () => {
@@ -201,7 +202,7 @@ for (const engine of ENGINES) {
       await using fixture = await relay(engine, collector, 'tcp', rules);
       const nobody = await open(fixture);
       const client = await MsrpClient.connect({ relay: fixture.uri, ...user });
-      nobody.destroy();
+      nobody.socket.destroy();
       const gone = async (): Promise<void> => {
         while (fixture.server.connections().length > 1) await new Promise((resolve) => setImmediate(resolve));
       };

@@ -198,6 +198,11 @@ impl Engine {
         self.send(self.worker_of(connection), Command::CloseConnection { connection, reason });
     }
 
+    /// As [`Self::trace_frames`] for each connection that comes to be from now on, from its first frame on.
+    pub fn trace_new(&self, body_bytes: Option<usize>) {
+        self.send_all(|| Command::TraceNew(body_bytes));
+    }
+
     /// From now on each frame of a connection is told, with at most so many octets of its body; none ends that.
     pub fn trace_frames(&self, connection: ConnectionId, body_bytes: Option<usize>) {
         self.send(self.worker_of(connection), Command::TraceFrames { connection, body_bytes });

@@ -60,6 +60,8 @@ pub enum Command {
         connection: ConnectionId,
         reason: CloseReason,
     },
+    /// Of connections that come to be from now on; none: no more.
+    TraceNew(Option<usize>),
     /// None: no more.
     TraceFrames {
         connection: ConnectionId,

@@ -63,6 +63,8 @@ class TsEngine implements Engine {
   readonly #handshakes: Handshakes;
   readonly #stopTicking: () => void;
   #turn: NodeJS.Immediate | undefined;
+  /** Octets of bodies that are told of new connections; −1: their frames are not traced. */
+  #traceNew = -1;
 
   constructor(options: EngineOptions, makeDecoder: DecoderFactory) {
     this.#onEvents = options.onEvents;
@@ -219,15 +221,16 @@ class TsEngine implements Engine {
     closeConnection(this.#plane, connection, reason);
   }
 
+  traceNew(bodyBytes: number): void {
+    this.#traceNew = bodyBytes;
+  }
+
   traceFrames(id: ConnectionId, bodyBytes: number): void {
     const plane = this.#plane;
     const connection = plane.connections.get(id);
     if (connection === undefined) return;
     if (bodyBytes < 0) connection.tap = undefined;
-    else if (connection.tap === undefined)
-      connection.tap = new Tap(id, bodyBytes, (event) => {
-        if (connection.tap !== undefined) plane.emit(event);
-      });
+    else if (connection.tap === undefined) this.#tap(connection, bodyBytes);
     else connection.tap.bodyBytes = bodyBytes;
   }
 
@@ -333,10 +336,11 @@ class TsEngine implements Engine {
     connection.tls = tls;
     connection.state = 'open';
     connection.lastActiveMs = plane.nowMs;
+    if (this.#traceNew >= 0) this.#tap(connection, this.#traceNew);
     connection.transport = new SocketTransport(socket, {
       onData: (bytes) => {
         plane.nowMs = plane.environment.nowMs();
-        connection.tap?.in.push(bytes);
+        if (connection.state === 'open') connection.tap?.in.push(bytes);
         onBytes(plane, connection, bytes);
       },
       onWritten: () => onWritten(plane, connection),
@@ -363,6 +367,13 @@ class TsEngine implements Engine {
     });
     if (connection.pauses > 0) connection.transport.pause();
     plane.touch(connection);
+  }
+
+  #tap(connection: Connection, bodyBytes: number): void {
+    const plane = this.#plane;
+    connection.tap = new Tap(connection.id, bodyBytes, (event) => {
+      if (connection.tap !== undefined) plane.emit(event);
+    });
   }
 
   /** A peer that never became a connection: counted and told all the same. */
