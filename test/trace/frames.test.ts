@@ -7,15 +7,18 @@ import type { IncomingMessage } from '../../src/endpoint/receiver.ts';
 import type { FrameEvent } from '../../src/engine/engine.ts';
 import { Tap } from '../../src/engine/ts/tap.ts';
 import { namesOf, redactFrame } from '../../src/trace/redact.ts';
-import { Bench, ENGINES, frame, send, within } from '../engine/harness.ts';
-import { startRelay } from '../listen/fixture.ts';
+import { Bench, TRANSPORTS, frame, send, within } from '../engine/harness.ts';
+import { addonIsThere } from '../listen/engines.ts';
+import { file, startRelay } from '../listen/fixture.ts';
 import { Collector } from './collector.ts';
 import type { Seen } from './collector.ts';
+
+const RELAYS = addonIsThere ? ['native', 'ts'] : ['ts'];
 
 const isFrame = ({ info }: Seen): boolean => info['payloadType'] === 0x64;
 
 describe('frames of traced connections', () => {
-  for (const { name, make } of ENGINES) {
+  for (const { name, make } of TRANSPORTS) {
     it(`${name}: what was read and what was written, and nothing of a connection that is not traced`, async () => {
       const bench = await Bench.start(make);
       try {
@@ -125,50 +128,130 @@ describe('frames of traced connections', () => {
     assert.equal(namesOf(Buffer.from(send('t123', uri, 'msrp://x/wxyz123;tcp')), 'out').session, 'wxyz');
   });
 
-  it('a collector that stops reading costs no message', async () => {
-    await using collector = await Collector.start('tcp');
-    await using fixture = await startRelay(`
-engine: ts
-listeners: [msrp:127.0.0.1:0]
-msrp: {send_timeout: 30000, max_msg_chunks: 0, trace_destination: x, trace_on: true, trace_frames: bodies, trace_body_bytes: 1500}
-relay: {allow_plain_auth: true, allow_ip_use_path: true, next_hops: {allow: [127.0.0.0/8]}}
-hep: {hep_id: {x: "127.0.0.1:${collector.port}"}, queue_bytes: 65536}
-control: {listen: "http:127.0.0.1:0"}
-`);
-    await using listener = await MsrpListener.listen({ host: '127.0.0.1', port: 0 });
-    const bodies: string[] = [];
-    let all: () => void;
-    const arrived = new Promise<void>((resolve) => (all = resolve));
-    listener.on('session', (session) =>
-      session.on('message', (message: IncomingMessage) => {
-        bodies.push(message.text());
-        if (bodies.length === TOTAL) all();
-      }),
-    );
-    await using client = await MsrpClient.connect({ relay: fixture.uri, user: 'alice', password: 'secret' });
-    const one = await collector.until(1, (seen) => isFrame(seen) && /^MSRP \S+ AUTH/.test(seen.payload));
-    assert.doesNotMatch(one[0]!.payload, /nonce="[^*]/);
-    for (const socket of collector.sockets) socket.pause();
-    const TOTAL = 10_000;
-    for (let sent = 0; sent < TOTAL; sent += 100)
-      await Promise.all(
-        Array.from({ length: 100 }, (_, i) =>
-          client.send({ to: [listener.uri], contentType: 'text/plain', body: `${sent + i} ${'x'.repeat(1400)}` }),
-        ),
+  for (const engine of RELAYS) {
+    it(`engine ${engine}: a conversation from its first frame on, behind the event of its connection, without its secrets`, async () => {
+      await using collector = await Collector.start('tcp');
+      await using fixture = await startRelay(traced(engine, collector, 'trace_frames: bodies, trace_body_bytes: 4'));
+      const client = await MsrpClient.connect({ relay: fixture.uri, user: 'alice', password: 'secret' });
+      await using listener = await MsrpListener.listen({ host: '127.0.0.1', port: 0 });
+      await client.send({ to: [listener.uri], contentType: 'text/plain', body: 'private matters' });
+      await client.close();
+      await collector.until(1, ({ payload }) => payload.includes('"CLOSED"'));
+      const [{ info: first }] = collector.seen as [Seen];
+      const ofClient = collector.seen.filter(({ info }) => info['correlation_id'] === first['correlation_id']);
+      const inward = (info: Seen['info']): boolean => info['srcPort'] === first['srcPort'];
+      assert.deepEqual(
+        ofClient.map(({ info, payload }) => {
+          const word = isFrame({ info, payload })
+            ? /^MSRP \S+ (\S+)/.exec(payload)?.[1]
+            : (JSON.parse(payload) as { Event: string }).Event;
+          return `${inward(info) ? '>' : '<'} ${word}`;
+        }),
+        ['> ACCEPTED', '> AUTH', '< 401', '> AUTH', '< 200', '> SEND', '< 200', '> CLOSED'],
       );
-    await within('all messages', arrived);
-    assert.deepEqual(
-      bodies.map((body) => Number.parseInt(body, 10)).toSorted((a, b) => a - b),
-      Array.from({ length: TOTAL }, (_, i) => i),
-    );
-    const metrics = await (await fetch(`${fixture.server.control}/metrics`)).text();
-    const dropped = Number(/trace_packets_total\{outcome="dropped"\} (\d+)/.exec(metrics)?.[1]);
-    const queued = Number(/trace_queue_bytes (\d+)/.exec(metrics)?.[1]);
-    assert.ok(dropped > 1000, `${dropped} packets dropped`);
-    assert.ok(queued <= 65_536, `${queued} bytes queued`);
-    for (const socket of collector.sockets) socket.resume();
-    await client.send({ to: [listener.uri], contentType: 'text/plain', body: 'the last one' });
-    const [last] = await collector.until(1, ({ payload }) => payload.includes('the last one'));
-    assert.equal(last!.info['payloadType'], 0x64);
-  });
+      const sent = ofClient.find(({ payload }) => / SEND\r\n/.test(payload))!;
+      assert.match(sent.payload, /\r\n\r\npriv\r\n-------\S+\$\r\n$/);
+      const [secret] = /[^/;]+(?=;tcp$)/.exec(client.path[0]!)!;
+      for (const { payload } of collector.seen)
+        assert.ok(!payload.includes(secret) && !/(response|nonce)="[^*]/.test(payload), payload);
+      // The other side: what went on to the next hop.
+      const forwarded = collector.seen.find(
+        (seen) =>
+          isFrame(seen) && / SEND\r\n/.test(seen.payload) && seen.info['correlation_id'] !== first['correlation_id'],
+      );
+      assert.ok(forwarded, 'the SEND towards the next hop');
+    });
+
+    it(`engine ${engine}: a filter that takes its time loses no frame of a connection that it wants, and shows none of another`, async () => {
+      await using collector = await Collector.start('tcp');
+      const hooks = file(
+        `hooks-frames-${engine}.mjs`,
+        `const asked = (globalThis.framesAsked ??= []);
+         export const traceFilter = ({ user }) => new Promise((resolve) => asked.push({ user, resolve }));`,
+      );
+      await using fixture = await startRelay(`${traced(engine, collector, 'trace_frames: headers')}hooks: ${hooks}\n`);
+      const asked = ((globalThis as Record<string, unknown>)['framesAsked'] ??= []) as {
+        user: string | undefined;
+        resolve: (verdict: boolean) => void;
+      }[];
+      asked.length = 0;
+      const connectAnd = async (wanted: boolean): Promise<void> => {
+        const client = await MsrpClient.connect({ relay: fixture.uri, user: 'alice', password: 'secret' });
+        // Asked when it opened, and again when its user was known.
+        await within(
+          'both questions',
+          (async () => {
+            while (asked.length < 2) await new Promise((resolve) => setImmediate(resolve));
+          })(),
+        );
+        assert.deepEqual(
+          asked.map(({ user }) => user),
+          [undefined, 'alice'],
+        );
+        for (const { resolve } of asked.splice(0)) resolve(wanted);
+        await client.close();
+      };
+      await connectAnd(false);
+      await connectAnd(true);
+      await collector.until(1, ({ payload }) => payload.includes('"CLOSED"'));
+      assert.equal(new Set(collector.seen.map(({ info }) => info['correlation_id'])).size, 1);
+      assert.deepEqual(
+        collector.seen.filter(isFrame).map(({ payload }) => /^MSRP \S+ (\S+)/.exec(payload)?.[1]),
+        ['AUTH', '401', 'AUTH', '200'],
+      );
+    });
+
+    it(`engine ${engine}: a collector that stops reading costs no message`, async () => {
+      const TOTAL = 10_000;
+      await using collector = await Collector.start('tcp');
+      await using fixture = await startRelay(
+        `${traced(engine, collector, 'trace_frames: bodies, trace_body_bytes: 1500', ', queue_bytes: 65536')}
+control: {listen: "http:127.0.0.1:0"}
+`,
+      );
+      await using listener = await MsrpListener.listen({ host: '127.0.0.1', port: 0 });
+      const bodies: string[] = [];
+      let all: () => void;
+      const arrived = new Promise<void>((resolve) => (all = resolve));
+      listener.on('session', (session) =>
+        session.on('message', (message: IncomingMessage) => {
+          bodies.push(message.text());
+          if (bodies.length === TOTAL) all();
+        }),
+      );
+      await using client = await MsrpClient.connect({ relay: fixture.uri, user: 'alice', password: 'secret' });
+      await collector.until(1, isFrame);
+      for (const socket of collector.sockets) socket.pause();
+      for (let sent = 0; sent < TOTAL; sent += 100)
+        await Promise.all(
+          Array.from({ length: 100 }, (_, i) =>
+            client.send({ to: [listener.uri], contentType: 'text/plain', body: `${sent + i} ${'x'.repeat(1400)}` }),
+          ),
+        );
+      await within('all messages', arrived);
+      assert.deepEqual(
+        bodies.map((body) => Number.parseInt(body, 10)).toSorted((a, b) => a - b),
+        Array.from({ length: TOTAL }, (_, i) => i),
+      );
+      const metrics = await (await fetch(`${fixture.server.control}/metrics`)).text();
+      const dropped = Number(/trace_packets_total\{outcome="dropped"\} (\d+)/.exec(metrics)?.[1]);
+      const queued = Number(/trace_queue_bytes (\d+)/.exec(metrics)?.[1]);
+      assert.ok(dropped > 1000, `${dropped} packets dropped`);
+      assert.ok(queued <= 65_536, `${queued} bytes queued`);
+      for (const socket of collector.sockets) socket.resume();
+      await client.send({ to: [listener.uri], contentType: 'text/plain', body: 'the last one' });
+      const [last] = await collector.until(1, ({ payload }) => payload.includes('the last one'));
+      assert.equal(last!.info['payloadType'], 0x64);
+    });
+  }
 });
+
+function traced(engine: string, collector: Collector, frames: string, queue = ''): string {
+  return `
+engine: ${engine}
+listeners: [msrp:127.0.0.1:0]
+msrp: {send_timeout: 30000, max_msg_chunks: 0, trace_destination: x, trace_on: true, ${frames}}
+relay: {allow_plain_auth: true, allow_ip_use_path: true, next_hops: {allow: [127.0.0.0/8]}}
+hep: {hep_id: {x: "127.0.0.1:${collector.port}"}${queue}}
+`;
+}
