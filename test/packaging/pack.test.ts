@@ -109,7 +109,14 @@ describe('npm pack', () => {
         !/^(package\.json|\w+\.md|LICENSE)$/.test(name),
     );
     assert.deepEqual(strange, []);
-    const { optionalDependencies } = manifestIn(main);
+    const { dependencies, optionalDependencies } = manifestIn(main);
+    // It is under the GPL: for tests alone (docs/adr/0003-dependencies.md).
+    assert.ok(!('hep-js' in dependencies), 'hep-js is no dependency of who installs this');
+    const { stdout: text } = spawnSync('tar', ['xzOf', join(folder, main), '--exclude', 'package/package.json'], {
+      encoding: 'utf8',
+      maxBuffer: 1 << 26,
+    });
+    assert.ok(text.length > 100_000 && !text.includes('hep-js'), 'no file of the package names it');
     assert.deepEqual(
       optionalDependencies,
       Object.fromEntries(PLATFORMS.map((name) => [packageName(name), ours.version])),

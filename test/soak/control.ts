@@ -4,7 +4,7 @@
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { CORES, accepting, freePort, start } from '../../bench/relay/processes.ts';
 import { buildLoad } from '../../bench/relay/relays.ts';
 import { callers } from './callers.ts';
@@ -27,7 +27,11 @@ interface Figures {
 }
 
 /** A collector that takes connections and never reads. */
-const collector = createServer((socket) => socket.pause().on('error', () => undefined)).listen(0, '127.0.0.1');
+const held = new Set<Socket>();
+const collector = createServer((socket) => {
+  held.add(socket.pause());
+  socket.on('error', () => undefined);
+}).listen(0, '127.0.0.1');
 await once(collector, 'listening');
 const { port: collectorPort } = collector.address() as AddressInfo;
 const control = await freePort();
@@ -59,10 +63,11 @@ const lost = /trace_frames_lost_total (\d+)/.exec(await metrics())?.[1];
 say(`of the trace: ${packets} packets dropped, ${lost} frames not told`);
 const wrong = await endRelay(relay);
 if (wrong !== undefined) failures.push(wrong);
+for (const socket of held) socket.destroy();
 collector.close();
 for (const failure of failures) say(`failed: ${failure}`);
 say(failures.length === 0 ? 'no message was lost, and every call was answered' : 'the relay has failed');
-process.exit(failures.length === 0 ? 0 : 1);
+process.exitCode = failures.length === 0 ? 0 : 1;
 
 /** The load of one phase. A message that is lost, or not what was sent, ends the load with another code than 0. */
 async function run(phase: Phase): Promise<Figures | undefined> {
