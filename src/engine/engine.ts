@@ -288,7 +288,10 @@ export interface DiallingEvent {
   readonly tls?: boolean;
 }
 
-/** A frame of a traced connection, as it was on the wire; a long SEND comes when it has passed by. */
+/**
+ * A frame of a traced connection, as it was on the wire; a long SEND comes when it has passed by. Those that are queued when a
+ * connection closes, and still go out, come before `closed`.
+ */
 export interface FrameEvent {
   readonly type: 'frame';
   readonly connection: ConnectionId;

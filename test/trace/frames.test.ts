@@ -51,6 +51,32 @@ describe('frames of traced connections', () => {
     });
   }
 
+  for (const { name, make } of TRANSPORTS) {
+    it(`${name}: the last word before a connection is closed is told before its end`, async () => {
+      const bench = await Bench.start(make);
+      try {
+        bench.engine.traceNew(0);
+        const peer = await bench.connect();
+        const own = `msrp://127.0.0.1:${bench.port};tcp`;
+        peer.write(frame('tid1', 'AUTH', own, 'msrp://127.0.0.1:9/x;tcp'));
+        const { request, connection } = await bench.event('request');
+        bench.engine.answer(request, { status: 403, comment: 'Forbidden', headers: [] });
+        bench.engine.closeConnection(connection, 'auth_failures');
+        await peer.response(403);
+        await bench.event('closed', (event) => {
+          const before = bench.events.slice(0, bench.events.indexOf(event)).filter(({ type }) => type === 'frame');
+          const words = before.map(
+            (each) => /^MSRP \S+ (\S+)/.exec(Buffer.from((each as FrameEvent).bytes).toString())?.[1],
+          );
+          assert.deepEqual(words, ['AUTH', '403']);
+          return true;
+        });
+      } finally {
+        await bench.stop();
+      }
+    });
+  }
+
   it('whatever the pieces, the tap tells the same frames (I1)', () => {
     const to = 'msrp://relay.example:2855/s0123456789;tcp';
     const text = Buffer.from(

@@ -74,6 +74,15 @@ impl Plane {
             (tap, body_bytes) => *tap = body_bytes.map(|body_bytes| Box::new(Tap::new(body_bytes))),
         }
     }
+
+    /// A traced connection closes: the frames that still go out are told before its end is.
+    pub fn tell_last(&mut self, key: Key) {
+        let Self { connections, events, counters, shared, .. } = self;
+        let Some(connection) = connections.get_mut(key) else { return };
+        let Some(tap) = &mut connection.tap else { return };
+        let mut teller = Teller { connection: connection.id, events, counters, budget: &shared.frames };
+        tap.before_write(&connection.outbox, &mut teller);
+    }
 }
 
 impl Tap {
