@@ -160,7 +160,7 @@ export interface TlsView {
   cipher: string;
   serverName?: string;
   resumed: boolean;
-  peer?: { verified: boolean; altNames: string[]; subject: string };
+  peer?: { verified: boolean; altNames: string[]; subject: string; issuer: string };
 }
 
 export interface ConnectionView {

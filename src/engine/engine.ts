@@ -255,6 +255,7 @@ export interface TlsInfo {
     /** dNSName and iPAddress entries. */
     readonly altNames: readonly string[];
     readonly subject: string;
+    readonly issuer: string;
   };
 }
 

@@ -300,9 +300,10 @@ export class Tracer {
   #tell(traced: Traced, event: EventFields['event'], status: EventFields['status'], message: string): void {
     if (traced.decision === 'drop') return;
     const { direction, isTls, tls } = traced;
-    const subject = tls?.peer?.subject;
     const protocol = isTls ? 'MSRPS' : 'MSRP';
-    const names = subject === undefined ? {} : { [direction === 'in' ? 'client-subject' : 'server-subject']: subject };
+    const whose = direction === 'in' ? 'client' : 'server';
+    const peer = tls?.peer;
+    const names = peer === undefined ? {} : { [`${whose}-subject`]: peer.subject, [`${whose}-issuer`]: peer.issuer };
     const fields = { protocol, tls: names, event, status, message } as const;
     this.#send(traced, Buffer.from(eventPayload(fields, this.#settings.homer5)));
   }

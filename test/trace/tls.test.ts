@@ -84,6 +84,7 @@ ${limits}`);
       assert.deepEqual(told(accepted!), {
         Protocol: 'MSRPS',
         'client-subject': 'CN=alice.example',
+        'client-issuer': 'CN=test CA',
         Event: 'ACCEPTED',
         Status: 'SUCCESS',
         Message: 'Connection accepted...',

@@ -90,6 +90,7 @@ struct PeerView {
     verified: bool,
     alt_names: Vec<String>,
     subject: String,
+    issuer: String,
 }
 
 /// A connection as operators see it.
@@ -352,6 +353,7 @@ fn tls_view(info: &engine::TlsInfo) -> TlsView {
         verified: peer.verified,
         alt_names: peer.alt_names.clone(),
         subject: peer.subject.clone(),
+        issuer: peer.issuer.clone(),
     };
     TlsView {
         domain: info.domain.clone(),

@@ -138,12 +138,13 @@ pub struct TlsInfo {
 }
 
 /// The peer's certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "as in the contract")]
 pub struct PeerCertificate {
     pub verified: bool,
     pub alt_names: Vec<String>,
     pub subject: String,
+    pub issuer: String,
 }
 
 /// Why a connection was closed; the names are those of the contract, and each is a row of docs/errors.md.
