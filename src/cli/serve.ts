@@ -116,7 +116,7 @@ const DEMO_FOLDER = '.msrpd';
 
 /** The demo: loopback only. */
 const DEMO_CONFIG = `
-msrp: {send_timeout: 30000, max_msg_chunks: 0, tls_handshake_timeout: 10000}
+msrp: {send_timeout: 30000, max_msg_chunks: 0}
 relay:
   allow_plain_auth: true
   allow_ip_use_path: true

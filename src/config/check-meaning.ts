@@ -199,6 +199,13 @@ class MeaningChecker {
         `${sendTimeout} ms closes readers on slow networks; 30000 is a value for the Internet`,
       );
     }
+    const handshake = msrp['tls_handshake_timeout'];
+    if (typeof handshake === 'number' && handshake > 0 && handshake < 1000) {
+      this.#warn(
+        ['msrp', 'tls_handshake_timeout'],
+        `${handshake} ms refuses clients on slow networks: a handshake takes two round trips; 5000 is the default`,
+      );
+    }
     const chunks = msrp['max_msg_chunks'];
     if (typeof chunks === 'number' && chunks > 0 && chunks < 16) {
       this.#warn(

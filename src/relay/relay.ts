@@ -25,7 +25,7 @@ import { readSecret } from './credentials.ts';
 import type { CredentialStore, Secret } from './credentials.ts';
 import { isFailure, runHook } from './hooks.ts';
 import type { Hooks } from './hooks.ts';
-import { BURST_MS, HandshakeLog } from './handshake-log.ts';
+import { HandshakeLog, SWEEP_MS } from './handshake-log.ts';
 import { chooseNextHop } from './next-hop/choose.ts';
 import { HopPolicy } from './next-hop/policy.ts';
 import type { NextHopResolver } from './next-hop/resolver.ts';
@@ -100,8 +100,8 @@ export class Relay {
     this.#hooks = options.hooks;
     this.#policy = new HopPolicy(options.settings.nextHops);
     const { environment } = options;
-    this.#handshakes = new HandshakeLog(options.log);
-    this.#stopCounting = environment.every(BURST_MS, () => this.#handshakes.sweep());
+    this.#handshakes = new HandshakeLog(options.log, () => environment.nowMs());
+    this.#stopCounting = environment.every(SWEEP_MS, () => this.#handshakes.sweep());
     this.#nonces = new NonceSource(
       { nowMs: () => environment.wallMs(), random: (into) => environment.random(into) },
       options.settings.nonceExpireS * 1000,
@@ -150,7 +150,7 @@ export class Relay {
   stop(): void {
     this.#stopSweeping();
     this.#stopCounting();
-    this.#handshakes.sweep();
+    this.#handshakes.flush();
   }
 
   /** Takes the events of the engine. Never throws. */
@@ -253,6 +253,16 @@ export class Relay {
       return;
     }
     if (relayBehind(peer, event.fromPath[0] as string) !== undefined) peer.isRelay = true;
+    else if (event.fromPath.length > 1 && isCertified(peer)) {
+      const certificate = peer.tls?.peer?.altNames;
+      this.#log.warn(
+        { connection, address: peer.remote, certificate, status: 403, cause: 'certificate of another host' },
+        'AUTH refused',
+      );
+      this.#refuse(event, 403);
+      this.#countFailure(connection);
+      return;
+    }
     const outcome = await authenticate(event, this.#settings, this.#nonces, this.#store(peer));
     if (outcome.kind === 'granted') await this.#grant(event, peer, outcome);
     else {
@@ -468,4 +478,9 @@ function relayBehind(peer: Peer, firstFrom: string): string | undefined {
   const host = parseUri(firstFrom)?.host;
   if (certificate?.verified !== true || host === undefined) return undefined;
   return certificate.altNames.includes(host) ? host : undefined;
+}
+
+/** It has shown a good certificate of some host: then it has to be that of the relay that it claims to be. */
+function isCertified({ tls }: Peer): boolean {
+  return tls?.peer?.verified === true && tls.peer.altNames.length > 0;
 }

@@ -1,5 +1,5 @@
-import { X509Certificate, webcrypto } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { X509Certificate, createPrivateKey, webcrypto } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { EXPIRY_WARNING_DAYS, daysLeft } from './material.ts';
@@ -15,8 +15,9 @@ export interface DevelopmentFiles {
 
 /**
  * A CA of our own in `folder`, and a certificate of it for `names` (host names and addresses): for a first start, not for a relay
- * that others use. What is there already is kept; a certificate that ends soon, or is for other names, is made anew. Needs no
- * openssl. Files have mode 0600. Rejects with what the system says when they cannot be written.
+ * that others use. What is there already is kept; a certificate that ends soon, or is for other names, is made anew, and so is a CA
+ * that ends soon. Needs no openssl. Files have mode 0600. Rejects with what the system says when they cannot be written, and when
+ * there are certificates of somebody else.
  */
 export async function developmentFiles(
   folder: string,
@@ -26,10 +27,12 @@ export async function developmentFiles(
   const at = (name: string): string => join(folder, name);
   const files = { ca: at('ca.pem'), certificate: at('cert.pem'), privateKey: at('key.pem') };
   const caKey = at('ca-key.pem');
-  const isGood = (file: string): boolean =>
-    existsSync(file) && daysLeft(readCertificate(file), nowMs) >= EXPIRY_WARNING_DAYS;
-  const hasCa = existsSync(caKey) && isGood(files.ca);
-  if (hasCa && existsSync(files.privateKey) && isGood(files.certificate) && isFor(files, names))
+  if (!existsSync(caKey) && [files.ca, files.certificate, files.privateKey].some((file) => existsSync(file)))
+    throw new Error(`${folder} holds certificates that are not of msrpd: it does not replace them`);
+  const ends = (certificate: X509Certificate): boolean => daysLeft(certificate, nowMs) < EXPIRY_WARNING_DAYS;
+  const [oldCa, old] = [readPair(files.ca, caKey), readPair(files.certificate, files.privateKey)];
+  const hasCa = oldCa !== undefined && !ends(oldCa);
+  if (hasCa && old !== undefined && !ends(old) && old.verify(oldCa.publicKey) && names.every(isNamedIn(old)))
     return { ...files, renewed: false };
 
   // Only who makes certificates pays for loading this.
@@ -92,22 +95,19 @@ const DAY_MS = 86_400_000;
 const CA_DAYS = 3650;
 const CERTIFICATE_DAYS = 90;
 
-/** Issued by the CA that is there, with its key, for these names. */
-function isFor(
-  { ca, certificate, privateKey }: Pick<DevelopmentFiles, 'ca' | 'certificate' | 'privateKey'>,
-  names: readonly string[],
-): boolean {
-  const leaf = readCertificate(certificate);
-  const issuer = readCertificate(ca);
-  return (
-    leaf.verify(issuer.publicKey) &&
-    readFileSync(privateKey, 'utf8').includes('PRIVATE KEY') &&
-    names.every((name) => (isIP(name) === 0 ? leaf.checkHost(name) : leaf.checkIP(name)) !== undefined)
-  );
+/** A certificate whose key is there, too. Whoever ended us between the one and the other has left a pair that is none. */
+function readPair(certificateFile: string, keyFile: string): X509Certificate | undefined {
+  if (!existsSync(certificateFile) || !existsSync(keyFile)) return undefined;
+  try {
+    const certificate = new X509Certificate(readFileSync(certificateFile));
+    return certificate.checkPrivateKey(createPrivateKey(readFileSync(keyFile))) ? certificate : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
-function readCertificate(file: string): X509Certificate {
-  return new X509Certificate(readFileSync(file));
+function isNamedIn(certificate: X509Certificate): (name: string) => boolean {
+  return (name) => (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)) !== undefined;
 }
 
 async function privateKeyText({ privateKey }: webcrypto.CryptoKeyPair): Promise<string> {
@@ -120,8 +120,9 @@ function importKey(text: string): Promise<webcrypto.CryptoKey> {
   return webcrypto.subtle.importKey('pkcs8', der, ALGORITHM, false, ['sign']);
 }
 
-/** Whoever reads it while it is written reads the old one. */
+/** Whoever reads it while it is written reads the old one. What another run has left half written keeps no mode of its own. */
 function writeSecret(file: string, text: string): void {
-  writeFileSync(`${file}.new`, text, { mode: 0o600 });
+  rmSync(`${file}.new`, { force: true });
+  writeFileSync(`${file}.new`, text, { mode: 0o600, flag: 'wx' });
   renameSync(`${file}.new`, file);
 }

@@ -32,7 +32,7 @@ function good(text: string): Config {
 }
 
 describe('configuration', () => {
-  it('has the defaults of the OpenSIPS modules', () => {
+  it('has the defaults of the OpenSIPS modules, but a handshake has time', () => {
     const config = good(BASE);
     assert.deepEqual(
       [
@@ -41,7 +41,7 @@ describe('configuration', () => {
         config.limits.tlsHandshakeTimeoutMs,
         config.relay.authExpiresS,
       ],
-      [100, 4, 100, 1800],
+      [100, 4, 5000, 1800],
     );
     assert.deepEqual(
       [
@@ -177,6 +177,14 @@ describe('configuration', () => {
     assert.ok('config' in result);
     const text = result.warnings.map(formatProblem).join('\n');
     for (const pattern of [/send_timeout|AUTH is refused/, /no users/]) assert.match(text, pattern);
+  });
+
+  it('a handshake with less than a second is a warning; the default and 0 are none', () => {
+    const warned = (value: string): boolean => {
+      const { warnings } = parseConfig(`${BASE}msrp: {tls_handshake_timeout: ${value}}\n`, name);
+      return warnings.some(({ key }) => key === 'msrp.tls_handshake_timeout');
+    };
+    assert.deepEqual(['100', '999', '1000', '5000', '0'].map(warned), [true, true, false, false, false]);
   });
 
   it('reload: what can be swapped and what cannot', () => {
