@@ -9,14 +9,11 @@ import { has, newest, root } from './prepare.mjs';
 
 const folder = join(root, 'native', 'addon');
 
-/** Longest that a start waits for the addon. */
-const BUILD_MS = 180_000;
-
 /**
  * Builds the addon unless nothing has changed since the last time; needs dist/. Returns undefined, or why there is none: a
- * relay runs without it.
+ * relay runs without it. Gives up after `limitMs`; 0: never.
  */
-export async function buildAddon() {
+export async function buildAddon(limitMs = 0) {
   const { fileName, platformName } = await import(pathToFileURL(join(root, 'dist', 'addon', 'platform.js')).href);
   const file = join(folder, fileName(platformName()));
   const sources = [
@@ -33,7 +30,7 @@ export async function buildAddon() {
   if (newest([`${file}.sha256`, file]) > changed) return undefined;
   if (!has('cargo')) return 'the addon is not built, since there is no cargo here';
   console.error('building the addon (once; takes a minute or so) …');
-  const options = { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], timeout: BUILD_MS };
+  const options = { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], timeout: limitMs };
   const { status, error } = spawnSync('cargo', ['build', '--release', '--package', 'msrp-addon'], options);
   if (status !== 0) return `the addon could not be built: ${error?.message ?? `cargo has ended with ${status}`}`;
   install(join(targetFolder(), 'release', libraryName()), file);

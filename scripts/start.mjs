@@ -4,9 +4,12 @@ import { join } from 'node:path';
 import { buildAddon } from './addon.mjs';
 import { build, install, root } from './prepare.mjs';
 
+/** Longest that a start waits for the addon. */
+const BUILD_MS = 180_000;
+
 install();
 await build();
-const without = await buildAddon();
+const without = await buildAddon(BUILD_MS);
 if (without !== undefined) console.error(`${without}; starting on TypeScript`);
 const args = process.argv.slice(2);
 const child = spawn(

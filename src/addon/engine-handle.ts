@@ -114,6 +114,8 @@ export interface EngineHandle {
   /** Null: nothing waits. The memory belongs to whoever has taken it. */
   take(connection: number): { bytes: Buffer; ends: number[] } | null;
   endExternal(connection: number, reason: string, detail?: string): void;
+  traceNew(bodyBytes: number): void;
+  traceFrames(connection: number, bodyBytes: number): void;
   tick(nowMs: number): void;
   /** JSON: an array of {@link ConnectionView}. One text costs less than its objects, member by member. */
   connections(): string;
@@ -154,8 +156,14 @@ export interface EngineNotice {
   uri?: string;
   pathLength?: number;
   tls?: TlsView;
+  /** A TLS handshake will follow. */
+  dialsTls?: boolean;
   handshake?: string;
   tlsDomain?: string;
+  /** Of a frame, in base64. */
+  bytes?: string;
+  bodyOctets?: number;
+  bodyKept?: number;
 }
 
 /** As `TlsInfo` of the contract. */
@@ -165,7 +173,7 @@ export interface TlsView {
   cipher: string;
   serverName?: string;
   resumed: boolean;
-  peer?: { verified: boolean; altNames: string[]; subject: string };
+  peer?: { verified: boolean; altNames: string[]; subject: string; issuer: string };
 }
 
 export interface ConnectionView {
@@ -223,6 +231,9 @@ export interface StatsView {
   interruptions: number;
   pauses: number;
   timeouts: number;
+  latency: number[];
+  latencySumMs: number;
+  traceFramesLost: number;
   handshakes: number;
   handshakeFailures: NamedCount[];
   /** Something is under way that a drain waits for. */

@@ -12,7 +12,13 @@ export function register(program: Command): void {
     .description('write a commented configuration, and a CA and a certificate to begin with')
     .argument('[file]', 'where to; - is standard output', DEFAULT_CONFIG)
     .option('-f, --force', 'replace a file that is there')
-    .action(async (file: string, options: { force?: true }) => {
+    .option('--certificate', 'only the CA and the certificate, where they are missing or end soon')
+    .action(async (file: string, options: { force?: true; certificate?: true }) => {
+      if (options.certificate === true) {
+        const { renewed, certificate: path, ca } = await certificate(join(dirname(file), TLS_FOLDER));
+        process.stdout.write(renewed ? `wrote ${path}; ${trust(ca)}\n` : `${path} is good for some time\n`);
+        return;
+      }
       if (file === '-') {
         process.stdout.write(TEMPLATE);
         return;
@@ -27,14 +33,16 @@ export function register(program: Command): void {
       }
       const { ca } = await certificate(join(dirname(file), TLS_FOLDER));
       process.stdout.write(`wrote ${file}; next: edit it, then msrpd check -c ${file} and msrpd serve -c ${file}\n`);
-      process.stdout.write(
-        `clients trust it with --ca ${ca} (a development CA: ask a public one for names of the Internet)\n`,
-      );
+      process.stdout.write(`${trust(ca)} (a development CA: ask a public one for names of the Internet)\n`);
     });
 }
 
 /** Beside the configuration. */
 const TLS_FOLDER = 'msrpd-tls';
+
+function trust(ca: string): string {
+  return `clients trust it with --ca ${ca}`;
+}
 
 async function certificate(folder: string): ReturnType<typeof developmentFiles> {
   try {
@@ -69,8 +77,6 @@ msrp:
   send_timeout: 30000          # ms
   # OpenSIPS gives a message 4 reads. Some peers write a header section line by line; its size is limited anyway.
   max_msg_chunks: 0
-  # OpenSIPS allows 100 ms, less than one round trip to another continent.
-  tls_handshake_timeout: 10000 # ms
 
 relay:
   # auth_realm: relay.example.com      # default: the host that the client has addressed
@@ -110,9 +116,18 @@ tls:
     #   certificate: [chat-ecdsa.pem, chat-rsa.pem]
     #   private_key: [chat-ecdsa-key.pem, chat-rsa-key.pem]
 
+# Status page, control methods (msrpd ctl) and metrics. Beyond loopback only with a token_file: docs/control.md
+control:
+  listen: http:127.0.0.1:8055
+
+# Tracing to Homer, switched by msrpd trace on: docs/tracing.md
+# hep:
+#   hep_id: {homer: "10.0.0.2:9060;transport=tcp;version=3"}   # and under msrp: trace_destination: homer
+
 log:
   level: info
   destination: stdout
 
-# hooks: ./policy.mjs          # exports any of authenticate, authorize, nextHop, selectSocket, websocket
+# hooks: ./policy.mjs          # exports any of authenticate, authorize, nextHop, selectSocket,
+#                              # traceFilter, websocket
 `;

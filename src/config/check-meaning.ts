@@ -1,8 +1,10 @@
 import { accessSync, constants, statSync } from 'node:fs';
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import type { ConfigProblem } from './config.ts';
+import { isLoopback } from '../control/address.ts';
 import { hopPatternProblem } from '../relay/next-hop/policy.ts';
+import { checkOperation } from './check-operation.ts';
 import { checkTlsDomain, commaList } from './check-tls.ts';
 import { isWebSocket, parseAuthority, parseListenerUri, parseOwnName } from './listener-uri.ts';
 import type { ListenerUri } from './listener-uri.ts';
@@ -54,6 +56,12 @@ class MeaningChecker {
     this.#relay(record(raw.relay));
     this.#limits(record(raw.msrp), record(raw.limits));
     this.#websocket(record(raw.websocket));
+    checkOperation(raw, {
+      wrong: (path, message) => this.#wrong(path, message),
+      warn: (path, message) => this.#warn(path, message),
+      file: (path, name) => this.#file(path, name),
+      folder: this.#folder,
+    });
     if (typeof raw.hooks === 'string') this.#file(['hooks'], raw.hooks);
   }
 
@@ -197,6 +205,13 @@ class MeaningChecker {
         `${sendTimeout} ms closes readers on slow networks; 30000 is a value for the Internet`,
       );
     }
+    const handshake = msrp['tls_handshake_timeout'];
+    if (typeof handshake === 'number' && handshake > 0 && handshake < 1000) {
+      this.#warn(
+        ['msrp', 'tls_handshake_timeout'],
+        `${handshake} ms refuses clients on slow networks: a handshake takes two round trips; 5000 is the default`,
+      );
+    }
     const chunks = msrp['max_msg_chunks'];
     if (typeof chunks === 'number' && chunks > 0 && chunks < 16) {
       this.#warn(
@@ -254,13 +269,4 @@ function isBad(bad: ReadonlySet<string>, key: string): boolean {
 function* strings(value: unknown): Generator<[number, string]> {
   if (!Array.isArray(value)) return;
   for (const [i, entry] of value.entries()) if (typeof entry === 'string') yield [i, entry];
-}
-
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
-LOOPBACK.addAddress('::1', 'ipv6');
-
-function isLoopback(address: string): boolean {
-  const kind = isIP(address);
-  return kind === 0 ? address.toLowerCase() === 'localhost' : LOOPBACK.check(address, kind === 4 ? 'ipv4' : 'ipv6');
 }

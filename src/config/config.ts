@@ -1,6 +1,7 @@
 import type { EngineLimits } from '../engine/engine.ts';
 import type { RelaySettings } from '../relay/settings.ts';
 import type { TlsDomainFiles } from '../tls/domain.ts';
+import type { TraceSettings } from '../trace/settings.ts';
 import type { WsSettings } from '../ws/settings.ts';
 import type { ListenerUri } from './listener-uri.ts';
 
@@ -18,6 +19,10 @@ export interface Config {
   readonly drainMs: number;
   readonly websocket: WsSettings;
   readonly tlsDomains: Readonly<Record<string, TlsDomainFiles>>;
+  readonly trace: TraceSettings;
+  /** Undefined: no control interface. */
+  readonly control: { readonly host: string; readonly port: number; readonly tokenFile?: string } | undefined;
+  readonly metricsPath: string;
   readonly log: { readonly level: string; readonly destination: string };
 }
 

@@ -9,6 +9,7 @@ import { chooseEngine } from '../engine/choose.ts';
 import type { EngineChoice } from '../engine/choose.ts';
 import type {
   BoundListener,
+  ConnectionId,
   ConnectionInfo,
   Engine,
   EngineEvent,
@@ -27,7 +28,9 @@ import { TlsDomains } from '../tls/domains.ts';
 import type { TlsDomainInfo } from '../tls/domains.ts';
 import { EXPIRY_WARNING_DAYS } from '../tls/material.ts';
 import { WsGateway } from '../ws/gateway.ts';
+import { Operation } from './operation.ts';
 import { pooledRandom } from './pooled-random.ts';
+import { filesOf, nameWebSockets } from './web-sockets.ts';
 
 export interface ServerOptions {
   readonly config: Config;
@@ -36,6 +39,8 @@ export interface ServerOptions {
   readonly users?: readonly (readonly [user: string, realm: string, secret: { readonly password: string }])[];
   /** Value of MSRPD_ENGINE. */
   readonly engineOverride?: string;
+  /** Reads the configuration again where it came from, for `reload` of the control interface; throws when it has mistakes. */
+  readonly source?: () => Config;
 }
 
 /** A listener that is bound. */
@@ -57,8 +62,15 @@ export class Server {
   readonly #gateway: WsGateway;
   readonly #log: Logger;
   readonly #users: NonNullable<ServerOptions['users']>;
+  readonly #operation: Operation;
   #config: Config;
   #tls: TlsDomains;
+  #draining: Promise<void> | undefined;
+  #ended: () => void = () => undefined;
+  /** Settles when the server has drained or stopped, whoever asked for it. */
+  readonly ended = new Promise<void>((resolve) => {
+    this.#ended = resolve;
+  });
 
   constructor(parts: {
     choice: EngineChoice;
@@ -69,6 +81,7 @@ export class Server {
     listeners: readonly ServerListener[];
     config: Config;
     users: NonNullable<ServerOptions['users']>;
+    operation: Operation;
     tls: TlsDomains;
   }) {
     this.engine = parts.choice;
@@ -79,6 +92,7 @@ export class Server {
     this.#log = parts.log;
     this.#config = parts.config;
     this.#users = parts.users;
+    this.#operation = parts.operation;
     this.#tls = parts.tls;
   }
 
@@ -94,6 +108,7 @@ export class Server {
     this.#gateway.reload(config.websocket, parts.hooks);
     this.#engine.setLimits(config.limits);
     this.#engine.setAuthorities(authorities(config, this.listeners));
+    this.#operation.reload(config, parts.hooks);
     this.#log.level = config.log.level;
     // What needs a restart stays as it was, so that the next reload says so again.
     this.#config = {
@@ -101,6 +116,8 @@ export class Server {
       engine: this.#config.engine,
       workers: this.#config.workers,
       listeners: this.#config.listeners,
+      control: this.#config.control,
+      metricsPath: this.#config.metricsPath,
     };
     this.#log.info(change, 'configuration reloaded');
     return change;
@@ -143,18 +160,36 @@ export class Server {
   }
 
   /** Takes no new connections and sessions, lets what is under way finish (`limits.drain_s`), then stops. */
-  async drain(): Promise<void> {
-    this.#relay.drain();
-    this.#gateway.drain();
-    await this.#engine.drain(this.#config.drainMs);
-    this.#gateway.stop();
-    this.#relay.stop();
+  drain(): Promise<void> {
+    this.#draining ??= (async () => {
+      this.#relay.drain();
+      this.#gateway.drain();
+      await this.#engine.drain(this.#config.drainMs);
+      await this.#close();
+    })();
+    return this.#draining;
   }
 
   async stop(): Promise<void> {
     await this.#engine.stop();
+    await this.#close();
+  }
+
+  async #close(): Promise<void> {
     this.#gateway.stop();
     this.#relay.stop();
+    await this.#operation.close();
+    this.#ended();
+  }
+
+  /** True from the beginning of a drain on. */
+  get draining(): boolean {
+    return this.#draining !== undefined;
+  }
+
+  /** Where the control interface listens: `http://127.0.0.1:8055`; undefined when there is none. */
+  get control(): string | undefined {
+    return this.#operation.url;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -197,10 +232,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const onEvents = (events: readonly EngineEvent[]): void => {
     relay.handle(events);
     gateway.handle(events);
+    operation.handle(events);
   };
   const engine = choice.create({ limits: config.limits, environment, onEvents });
   const resolver = new NextHopResolver({ nowMs: environment.nowMs, random: Math.random });
-  const relay = new Relay({ ...parts, engine, environment, log, resolver });
+  const onSession = (connection: ConnectionId, user: string): void => operation.onUser(connection, user);
+  const relay = new Relay({ ...parts, engine, environment, log, resolver, onSession });
   const gateway = new WsGateway({
     engine,
     log,
@@ -211,6 +248,24 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     onIdentity: (connection, identity) => relay.vouch(connection, identity),
   });
   const listeners: ServerListener[] = [];
+  const { nowMs } = environment;
+  const operation = new Operation(
+    { choice, engine, relay, log, listeners, nowMs, source: options.source },
+    config,
+    parts.hooks,
+  );
+  const server = new Server({
+    choice,
+    engine,
+    relay,
+    gateway,
+    log,
+    listeners,
+    config,
+    users,
+    operation,
+    tls: parts.tls,
+  });
   try {
     for (const entry of config.listeners) {
       const { address: wanted, port: wantedPort, tlsDomain, scheme } = entry;
@@ -232,48 +287,19 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       log.info({ ...bound, scheme }, 'listening');
     }
     nameWebSockets(config, listeners, relay);
+    engine.setAuthorities(authorities(config, listeners));
+    await operation.start(server);
   } catch (error) {
-    await engine.stop();
-    gateway.stop();
-    relay.stop();
+    await server.stop();
     throw error;
   }
   warnOfExpiry(parts.tls, log);
-  engine.setAuthorities(authorities(config, listeners));
   const { kind, framer, version, reason } = choice;
   log.info(
     { engine: kind, framer, ...(version === undefined ? {} : { version }), reason, node: process.version },
     'engine chosen',
   );
-  return new Server({ choice, engine, relay, gateway, log, listeners, config, users, tls: parts.tls });
-}
-
-/**
- * Use-Path of a WebSocket client has to lead other relays here, by TCP (RFC 7977 section 5.2.2, X-008): it names the first msrps
- * listener, else the first msrp listener. Where there is none, only WebSocket clients of this relay can be reached.
- */
-function nameWebSockets(config: Config, listeners: readonly ServerListener[], relay: Relay): void {
-  const schemes = config.listeners.map(({ scheme }) => scheme);
-  const at = schemes.includes('msrps') ? schemes.indexOf('msrps') : schemes.indexOf('msrp');
-  const by = listeners[at];
-  const entry = config.listeners[at];
-  if (by === undefined || entry === undefined) return;
-  const host = entry.advertise?.host ?? entry.address;
-  const port = entry.advertise === undefined || entry.advertise.port === 0 ? by.port : entry.advertise.port;
-  for (const [i, { listener }] of listeners.entries()) {
-    const { scheme } = config.listeners[i] as Config['listeners'][number];
-    if (scheme === 'ws' || scheme === 'wss') relay.addListener({ listener, tls: entry.scheme === 'msrps', host, port });
-  }
-}
-
-/** The files of a TLS domain that has one certificate. */
-function filesOf({ tlsDomains }: Config): (domain: string) => { certificate: string; privateKey: string } | undefined {
-  return (domain) => {
-    const { certificateFiles = [], privateKeyFiles = [] } = tlsDomains[domain] ?? {};
-    const [certificate, second] = certificateFiles;
-    if (certificate === undefined || second !== undefined) return undefined;
-    return { certificate, privateKey: privateKeyFiles[0] ?? certificate };
-  };
+  return server;
 }
 
 /** Everything that is read from files, checked. */

@@ -35,6 +35,15 @@ export interface Hooks {
     cookie: string;
     authorization: string;
   }): MaybePromise<undefined | null | { user: string; realm?: string } | { refuse: number }>;
+  /** Whether a connection is traced; asked while tracing is on only. Replaces `msrp.trace_filter_route`. */
+  traceFilter?(connection: {
+    direction: 'in' | 'out';
+    remote: { address: string; port: number };
+    local: { address: string; port: number };
+    listener: string | undefined;
+    user: string | undefined;
+    tlsName: string | undefined;
+  }): MaybePromise<boolean | 'trace' | 'drop'>;
   /** Local address to dial a next hop from. */
   selectSocket?(request: {
     user: string;
@@ -52,6 +61,7 @@ const HOOK_NAMES = [
   'nextHop',
   'selectSocket',
   'websocket',
+  'traceFilter',
 ] as const satisfies readonly (keyof Hooks)[];
 
 /** Loads a hooks module; rejects with `E_HOOKS` when it cannot be loaded or exports what is no hook. */

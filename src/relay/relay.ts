@@ -9,6 +9,8 @@ import type {
   OpenedEvent,
   RequestEvent,
   SessionClosedEvent,
+  SessionCloseReason,
+  SessionId,
   TlsInfo,
 } from '../engine/engine.ts';
 import { escapePeer, redactUri } from '../log/escape.ts';
@@ -18,11 +20,12 @@ import { parseUri, sameUriText } from '../syntax/uri.ts';
 import { authenticate, grantKnown } from './auth/authenticate.ts';
 import type { AuthOutcome } from './auth/authenticate.ts';
 import { NonceSource, nonceBinding } from './auth/nonce.ts';
+import { RelayCounters } from './counters.ts';
 import { readSecret } from './credentials.ts';
 import type { CredentialStore, Secret } from './credentials.ts';
 import { isFailure, runHook } from './hooks.ts';
 import type { Hooks } from './hooks.ts';
-import { BURST_MS, HandshakeLog } from './handshake-log.ts';
+import { HandshakeLog, SWEEP_MS } from './handshake-log.ts';
 import { chooseNextHop } from './next-hop/choose.ts';
 import { HopPolicy } from './next-hop/policy.ts';
 import type { NextHopResolver } from './next-hop/resolver.ts';
@@ -51,6 +54,8 @@ export interface RelayOptions extends RelayParts {
   readonly environment: RelayEnvironment;
   readonly log: Logger;
   readonly resolver: NextHopResolver;
+  /** A user has opened a session on a connection. */
+  readonly onSession?: (connection: ConnectionId, user: string) => void;
 }
 
 /** What is kept of a connection that events were seen of. */
@@ -65,10 +70,12 @@ interface Peer {
 
 /** The control plane of an RFC 4976 relay: AUTH, sessions and next hops. It sees no SEND. */
 export class Relay {
+  readonly counters = new RelayCounters();
   readonly #engine: Engine;
   readonly #environment: RelayEnvironment;
   readonly #log: Logger;
   readonly #resolver: NextHopResolver;
+  readonly #onSession: (connection: ConnectionId, user: string) => void;
   readonly #nonces: NonceSource;
   readonly #sessions = new SessionRegistry();
   readonly #peers = new Map<ConnectionId, Peer>();
@@ -89,13 +96,14 @@ export class Relay {
     this.#environment = options.environment;
     this.#log = options.log;
     this.#resolver = options.resolver;
+    this.#onSession = options.onSession ?? (() => undefined);
     this.#settings = options.settings;
     this.#credentials = options.credentials;
     this.#hooks = options.hooks;
     this.#policy = new HopPolicy(options.settings.nextHops);
     const { environment } = options;
-    this.#handshakes = new HandshakeLog(options.log);
-    this.#stopCounting = environment.every(BURST_MS, () => this.#handshakes.sweep());
+    this.#handshakes = new HandshakeLog(options.log, () => environment.nowMs());
+    this.#stopCounting = environment.every(SWEEP_MS, () => this.#handshakes.sweep());
     this.#nonces = new NonceSource(
       { nowMs: () => environment.wallMs(), random: (into) => environment.random(into) },
       options.settings.nonceExpireS * 1000,
@@ -134,6 +142,13 @@ export class Relay {
     return [...this.#sessions.values()];
   }
 
+  /** Ends a session; false when there is none of that number. */
+  closeSession(session: SessionId): boolean {
+    const entry = this.#sessions.get(session);
+    if (entry !== undefined) this.#end(entry, 'command');
+    return entry !== undefined;
+  }
+
   /** No new sessions from now on. */
   drain(): void {
     this.#draining = true;
@@ -142,7 +157,7 @@ export class Relay {
   stop(): void {
     this.#stopSweeping();
     this.#stopCounting();
-    this.#handshakes.sweep();
+    this.#handshakes.flush();
   }
 
   /** Takes the events of the engine. Never throws. */
@@ -180,6 +195,7 @@ export class Relay {
   #onOpened(event: OpenedEvent): void {
     const { connection, direction, listener, remote, tls } = event;
     const isRelay = direction === 'out';
+    this.counters.connection(listener, tls !== undefined, 1);
     this.#peers.set(connection, { listener, remote: remote.address, tls, isRelay, failures: 0 });
     const { address, port } = remote;
     this.#log.debug({ connection, direction, listener, address, port, tls: tls?.protocol }, 'connection opened');
@@ -187,6 +203,8 @@ export class Relay {
 
   #onClosed(event: ClosedEvent): void {
     const { connection, direction, reason, detail, bytesIn, bytesOut, remote } = event;
+    const peer = this.#peers.get(connection);
+    if (peer !== undefined) this.counters.connection(peer.listener, peer.tls !== undefined, -1);
     this.#peers.delete(connection);
     this.#identities.delete(connection);
     this.#nonces.forget(nonceBinding(connection));
@@ -211,8 +229,7 @@ export class Relay {
   }
 
   /** Its place is free at once, whenever the engine says that it has ended. */
-  #release({ session }: SessionEntry): void {
-    const reason = 'released';
+  #end({ session }: SessionEntry, reason: SessionCloseReason): void {
     this.#engine.closeSession(session, reason);
     this.#onSessionClosed({ session, reason });
   }
@@ -220,6 +237,7 @@ export class Relay {
   #onSessionClosed(event: Pick<SessionClosedEvent, 'session' | 'reason'>): void {
     const entry = this.#sessions.remove(event.session);
     if (entry === undefined) return;
+    this.counters.sessionClosed(event.reason);
     const { user, realm, uri, connection } = entry;
     const { session, reason } = event;
     this.#log.info(
@@ -243,6 +261,16 @@ export class Relay {
       return;
     }
     if (relayBehind(peer, event.fromPath[0] as string) !== undefined) peer.isRelay = true;
+    else if (event.fromPath.length > 1 && isCertified(peer)) {
+      const certificate = peer.tls?.peer?.altNames;
+      this.#log.warn(
+        { connection, address: peer.remote, certificate, status: 403, cause: 'certificate of another host' },
+        'AUTH refused',
+      );
+      this.#refuse(event, 403);
+      this.#countFailure(connection);
+      return;
+    }
     const identity = this.#identities.get(connection);
     const outcome =
       identity === undefined
@@ -257,6 +285,7 @@ export class Relay {
           'AUTH refused',
         );
       }
+      this.counters.authAnswered(outcome.answer.status);
       this.#engine.answer(event.request, outcome.answer);
       if (outcome.failed) this.#countFailure(connection);
     }
@@ -288,7 +317,7 @@ export class Relay {
     if (granted.expiresS === 0) {
       for (const entry of this.#sessions.values()) {
         if (entry.connection === connection && entry.client === fromPath[0] && isOf(entry, user, realm))
-          this.#release(entry);
+          this.#end(entry, 'released');
       }
       this.#answer(event, 200, [['Expires', '0'], ...granted.headers]);
       return;
@@ -319,6 +348,8 @@ export class Relay {
       exclusivePeer: this.#settings.exclusivePeer,
     });
     this.#sessions.add({ session, uri, user, realm, connection, client: fromPath[0] as string, relay, expiresAtMs });
+    this.counters.sessionsOpened++;
+    this.#onSession(connection, user);
     this.#log.info(
       { session, connection, user: escapePeer(user), realm, uri: redactUri(uri), relay, expiresS: verdict.expiresS },
       'session opened',
@@ -351,7 +382,7 @@ export class Relay {
     }
     const { session } = entry;
     if (granted.expiresS === 0) {
-      this.#release(entry);
+      this.#end(entry, 'released');
       this.#answer(event, 200, [['Expires', '0'], ...granted.headers]);
       return;
     }
@@ -444,6 +475,7 @@ export class Relay {
   }
 
   #answer(event: RequestEvent, status: number, headers: readonly Header[]): void {
+    if (event.method === 'AUTH') this.counters.authAnswered(status);
     this.#engine.answer(event.request, { status, comment: statusComment(status), headers });
   }
 }
@@ -458,4 +490,9 @@ function relayBehind(peer: Peer, firstFrom: string): string | undefined {
   const host = parseUri(firstFrom)?.host;
   if (certificate?.verified !== true || host === undefined) return undefined;
   return certificate.altNames.includes(host) ? host : undefined;
+}
+
+/** It has shown a good certificate of some host: then it has to be that of the relay that it claims to be. */
+function isCertified({ tls }: Peer): boolean {
+  return tls?.peer?.verified === true && tls.peer.altNames.length > 0;
 }

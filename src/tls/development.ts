@@ -1,7 +1,8 @@
-import { X509Certificate, webcrypto } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { X509Certificate, createPrivateKey, webcrypto } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
+import type * as x509Module from '@peculiar/x509';
 import { EXPIRY_WARNING_DAYS, daysLeft } from './material.ts';
 
 /** Files of a development CA and of a certificate that it has issued. */
@@ -15,8 +16,9 @@ export interface DevelopmentFiles {
 
 /**
  * A CA of our own in `folder`, and a certificate of it for `names` (host names and addresses): for a first start, not for a relay
- * that others use. What is there already is kept; a certificate that ends soon, or is for other names, is made anew. Needs no
- * openssl. Files have mode 0600. Rejects with what the system says when they cannot be written.
+ * that others use. What is there already is kept; a certificate that ends soon, or is for other names, is made anew, and so is a CA
+ * that ends soon. Needs no openssl. Files have mode 0600. Rejects with what the system says when they cannot be written, and when
+ * there are certificates of somebody else.
  */
 export async function developmentFiles(
   folder: string,
@@ -26,10 +28,12 @@ export async function developmentFiles(
   const at = (name: string): string => join(folder, name);
   const files = { ca: at('ca.pem'), certificate: at('cert.pem'), privateKey: at('key.pem') };
   const caKey = at('ca-key.pem');
-  const isGood = (file: string): boolean =>
-    existsSync(file) && daysLeft(readCertificate(file), nowMs) >= EXPIRY_WARNING_DAYS;
-  const hasCa = existsSync(caKey) && isGood(files.ca);
-  if (hasCa && existsSync(files.privateKey) && isGood(files.certificate) && isFor(files, names))
+  if (!existsSync(caKey) && [files.ca, files.certificate, files.privateKey].some((file) => existsSync(file)))
+    throw new Error(`${folder} holds certificates that are not of msrpd: it does not replace them`);
+  const ends = (certificate: X509Certificate): boolean => daysLeft(certificate, nowMs) < EXPIRY_WARNING_DAYS;
+  const [oldCa, old] = [readPair(files.ca, caKey), readPair(files.certificate, files.privateKey)];
+  const hasCa = oldCa !== undefined && !ends(oldCa);
+  if (hasCa && old !== undefined && !ends(old) && old.verify(oldCa.publicKey) && names.every(isNamedIn(old)))
     return { ...files, renewed: false };
 
   // Only who makes certificates pays for loading this.
@@ -38,39 +42,44 @@ export async function developmentFiles(
   // The same object; two sets of types.
   x509.cryptoProvider.set(webcrypto as never);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const newKeys = (): Promise<webcrypto.CryptoKeyPair> =>
-    webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
-  const until = (days: number): { notBefore: Date; notAfter: Date } => ({
-    notBefore: new Date(nowMs - DAY_MS),
-    notAfter: new Date(nowMs + days * DAY_MS),
-  });
+  if (!hasCa) await makeCa(x509, files.ca, caKey, nowMs);
+  await issue(x509, files, caKey, names, nowMs);
+  return { ...files, renewed: true };
+}
 
-  if (!hasCa) {
-    const keys = await newKeys();
-    const ca = await x509.X509CertificateGenerator.createSelfSigned({
-      name: `CN=msrpd development CA ${new Date(nowMs).toISOString().slice(0, 10)}`,
-      keys,
-      signingAlgorithm: ALGORITHM,
-      ...until(CA_DAYS),
-      extensions: [
-        new x509.BasicConstraintsExtension(true, 0, true),
-        new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
-        await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-      ],
-    });
-    writeSecret(caKey, await privateKeyText(keys));
-    writeSecret(files.ca, `${ca.toString('pem')}\n`);
-  }
+async function makeCa(x509: typeof x509Module, certificateFile: string, keyFile: string, nowMs: number): Promise<void> {
+  const keys = await newKeys();
+  const ca = await x509.X509CertificateGenerator.createSelfSigned({
+    name: `CN=msrpd development CA ${new Date(nowMs).toISOString().slice(0, 10)}`,
+    keys,
+    signingAlgorithm: ALGORITHM,
+    ...lifetime(nowMs, CA_DAYS),
+    extensions: [
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  });
+  writeSecret(keyFile, await privateKeyText(keys));
+  writeSecret(certificateFile, `${ca.toString('pem')}\n`);
+}
+
+async function issue(
+  x509: typeof x509Module,
+  files: Omit<DevelopmentFiles, 'renewed'>,
+  caKeyFile: string,
+  names: readonly string[],
+  nowMs: number,
+): Promise<void> {
   const ca = new x509.X509Certificate(readFileSync(files.ca, 'utf8'));
-  const signingKey = await importKey(readFileSync(caKey, 'utf8'));
   const keys = await newKeys();
   const certificate = await x509.X509CertificateGenerator.create({
     subject: `CN=${names[0]}`,
     issuer: ca.subject,
     publicKey: keys.publicKey,
-    signingKey,
+    signingKey: await importKey(readFileSync(caKeyFile, 'utf8')),
     signingAlgorithm: ALGORITHM,
-    ...until(CERTIFICATE_DAYS),
+    ...lifetime(nowMs, CERTIFICATE_DAYS),
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
@@ -84,7 +93,15 @@ export async function developmentFiles(
   });
   writeSecret(files.privateKey, await privateKeyText(keys));
   writeSecret(files.certificate, `${certificate.toString('pem')}\n`);
-  return { ...files, renewed: true };
+}
+
+function newKeys(): Promise<webcrypto.CryptoKeyPair> {
+  return webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+}
+
+/** A day back, for clocks that are behind. */
+function lifetime(nowMs: number, days: number): { notBefore: Date; notAfter: Date } {
+  return { notBefore: new Date(nowMs - DAY_MS), notAfter: new Date(nowMs + days * DAY_MS) };
 }
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
@@ -92,22 +109,19 @@ const DAY_MS = 86_400_000;
 const CA_DAYS = 3650;
 const CERTIFICATE_DAYS = 90;
 
-/** Issued by the CA that is there, with its key, for these names. */
-function isFor(
-  { ca, certificate, privateKey }: Pick<DevelopmentFiles, 'ca' | 'certificate' | 'privateKey'>,
-  names: readonly string[],
-): boolean {
-  const leaf = readCertificate(certificate);
-  const issuer = readCertificate(ca);
-  return (
-    leaf.verify(issuer.publicKey) &&
-    readFileSync(privateKey, 'utf8').includes('PRIVATE KEY') &&
-    names.every((name) => (isIP(name) === 0 ? leaf.checkHost(name) : leaf.checkIP(name)) !== undefined)
-  );
+/** A certificate whose key is there, too. Whoever ended us between the one and the other has left a pair that is none. */
+function readPair(certificateFile: string, keyFile: string): X509Certificate | undefined {
+  if (!existsSync(certificateFile) || !existsSync(keyFile)) return undefined;
+  try {
+    const certificate = new X509Certificate(readFileSync(certificateFile));
+    return certificate.checkPrivateKey(createPrivateKey(readFileSync(keyFile))) ? certificate : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
-function readCertificate(file: string): X509Certificate {
-  return new X509Certificate(readFileSync(file));
+function isNamedIn(certificate: X509Certificate): (name: string) => boolean {
+  return (name) => (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)) !== undefined;
 }
 
 async function privateKeyText({ privateKey }: webcrypto.CryptoKeyPair): Promise<string> {
@@ -120,8 +134,9 @@ function importKey(text: string): Promise<webcrypto.CryptoKey> {
   return webcrypto.subtle.importKey('pkcs8', der, ALGORITHM, false, ['sign']);
 }
 
-/** Whoever reads it while it is written reads the old one. */
+/** Whoever reads it while it is written reads the old one. What another run has left half written keeps no mode of its own. */
 function writeSecret(file: string, text: string): void {
-  writeFileSync(`${file}.new`, text, { mode: 0o600 });
+  rmSync(`${file}.new`, { force: true });
+  writeFileSync(`${file}.new`, text, { mode: 0o600, flag: 'wx' });
   renameSync(`${file}.new`, file);
 }

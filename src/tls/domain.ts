@@ -58,15 +58,25 @@ export function readText(file: string): string {
   }
 }
 
-/** The PEM files of a folder, in the order of their names; those by hash (`c_rehash`) count, too. */
+/** The PEM files of a folder, in the order of their names; those by hash (`c_rehash`) count, too. Throws `E_TLS_MATERIAL`. */
 export function readFolder(folder: string): string {
+  return readFiles(folder)
+    .map(({ text }) => text)
+    .join('');
+}
+
+/** The same, file by file. */
+export function readFiles(folder: string): { readonly file: string; readonly text: string }[] {
   let names: string[];
   try {
     names = readdirSync(folder).filter((name) => /\.(pem|crt|cer|crl|\d+|r\d+)$/i.test(name));
   } catch (error) {
     throw new MsrpError('E_TLS_MATERIAL', error instanceof Error ? error.message : String(error), { cause: error });
   }
-  const texts = names.toSorted().map((name) => `${readText(join(folder, name)).trimEnd()}\n`);
+  const files = names.toSorted().map((name) => {
+    const file = join(folder, name);
+    return { file, text: `${readText(file).trimEnd()}\n` };
+  });
   // A file and its name by hash are the same file.
-  return [...new Set(texts)].join('');
+  return files.filter(({ text }, i) => files.findIndex((other) => other.text === text) === i);
 }

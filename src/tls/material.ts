@@ -1,7 +1,9 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { readCa, readFolder, readText } from './domain.ts';
+import { DerReader, TAG } from './der.ts';
+import { readCa, readFiles, readText } from './domain.ts';
 import type { TlsDomainFiles } from './domain.ts';
+import { checkRevocationLists } from './revocation-list.ts';
 
 /** Something about the files of a domain. */
 export interface MaterialProblem {
@@ -39,7 +41,8 @@ export function checkMaterial(files: TlsDomainFiles, nowMs: number): MaterialPro
     const leaf = chain?.[0];
     if (leaf === undefined) continue;
     const kind = kindOf(leaf);
-    if (kind === undefined) problems.push({ ...at, message: `${file}: expected a key of kind RSA or ECDSA` });
+    if (kind === undefined) problems.push({ ...at, message: `${file}: expected ${KEYS}` });
+    else if (isVersion1(leaf)) problems.push({ ...at, message: `${file} is of version 1: expected version 3` });
     else if (kinds.has(kind))
       problems.push({ ...at, message: `a second certificate of kind ${kind}: expected one of each of RSA and ECDSA` });
     else kinds.set(kind, index);
@@ -62,10 +65,26 @@ export function checkMaterial(files: TlsDomainFiles, nowMs: number): MaterialPro
   const { crlDir } = files;
   if (crlDir !== undefined)
     attempt({ key: 'crl_dir' }, () => {
-      if (!/-----BEGIN X509 CRL-----/.test(readFolder(crlDir)))
-        throw new Error(`${crlDir}: no revocation list in PEM (files *.pem, *.crl, *.r0)`);
+      for (const message of listProblems(crlDir)) problems.push({ key: 'crl_dir', message });
     });
   return problems;
+}
+
+/** Lists that one of the engines would not take, and files without any: nobody may believe that they count. */
+function listProblems(crlDir: string): string[] {
+  const wrong: string[] = [];
+  let count = 0;
+  for (const { file, text } of readFiles(crlDir)) {
+    const lists = checkRevocationLists(text);
+    count += lists.length;
+    // CAs may lie in the same folder.
+    if (lists.length === 0 && !text.includes('-----BEGIN CERTIFICATE-----'))
+      wrong.push(`${file}: no revocation list in PEM`);
+    for (const [i, problem] of lists.entries())
+      if (problem !== undefined) wrong.push(`${file}: revocation list ${i + 1} ${problem}`);
+  }
+  if (count === 0 && wrong.length === 0) wrong.push(`${crlDir}: no revocation list in PEM (files *.pem, *.crl, *.r0)`);
+  return wrong;
 }
 
 /** Whole days until a certificate ends; negative when it has. */
@@ -95,7 +114,17 @@ function readKey(text: string, file: string): KeyObject {
   }
 }
 
+/** Keys that every engine signs with. */
+const KEYS = 'a key of kind RSA, with 2048 to 8192 bits, or ECDSA, on P-256, P-384 or P-521';
+const CURVES: ReadonlySet<string | undefined> = new Set(['prime256v1', 'secp384r1', 'secp521r1']);
+
 function kindOf({ publicKey }: X509Certificate): 'RSA' | 'ECDSA' | undefined {
-  const { asymmetricKeyType } = publicKey;
-  return asymmetricKeyType === 'rsa' ? 'RSA' : asymmetricKeyType === 'ec' ? 'ECDSA' : undefined;
+  const { asymmetricKeyType, asymmetricKeyDetails: { modulusLength = 0, namedCurve } = {} } = publicKey;
+  if (asymmetricKeyType === 'rsa' && modulusLength >= 2048 && modulusLength <= 8192) return 'RSA';
+  return asymmetricKeyType === 'ec' && CURVES.has(namedCurve) ? 'ECDSA' : undefined;
+}
+
+/** `Certificate ::= { tbs { [0] version?, serialNumber … } … }`: without a version it is 1. */
+function isVersion1({ raw }: X509Certificate): boolean {
+  return new DerReader(raw).enter(TAG.sequence).enter(TAG.sequence).peek() !== TAG.context0;
 }

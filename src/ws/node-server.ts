@@ -60,7 +60,7 @@ class NodeServer implements WsServer {
         this.#tlsOf.set(socket, tls);
         this.#serve(socket);
       },
-      onFailed: (remote, failure, detail) => options.onRefused(remote, `TLS: ${failure}: ${detail}`),
+      onFailed: ({ remote }, failure, detail) => options.onRefused(remote, `TLS: ${failure}: ${detail}`),
       nowMs: () => environment.nowMs(),
       timeoutMs: () => options.handshakeTimeoutMs,
       random: (into) => environment.random(into),
@@ -123,7 +123,10 @@ class NodeServer implements WsServer {
       this.#options.onRefused(remote, 'too many handshakes at once');
       socket.destroy();
     } else if (this.#tls === undefined) this.#serve(socket);
-    else this.#handshakes.begin(0, socket, remote, () => (this.#tls as WsTls).spec);
+    else {
+      const local = { address: socket.localAddress ?? '', port: socket.localPort ?? 0 };
+      this.#handshakes.begin({ listener: 0, remote, local }, socket, () => (this.#tls as WsTls).spec);
+    }
   }
 
   #serve(socket: Socket): void {

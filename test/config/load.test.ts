@@ -32,7 +32,7 @@ function good(text: string): Config {
 }
 
 describe('configuration', () => {
-  it('has the defaults of the OpenSIPS modules', () => {
+  it('has the defaults of the OpenSIPS modules, but a handshake has time', () => {
     const config = good(BASE);
     assert.deepEqual(
       [
@@ -41,7 +41,7 @@ describe('configuration', () => {
         config.limits.tlsHandshakeTimeoutMs,
         config.relay.authExpiresS,
       ],
-      [100, 4, 100, 1800],
+      [100, 4, 5000, 1800],
     );
     assert.deepEqual(
       [
@@ -119,9 +119,15 @@ describe('configuration', () => {
     [`${BASE}msrp: {send_timeout: -1}`, /expected 0 or more \(ms\), got -1/],
     [`${BASE}msrp: {send_timeout: 1.5}`, /expected a whole number/],
     [`${BASE}msrp: {send_timout: 1}`, /did you mean send_timeout\?/],
-    [`${BASE}msrp: {trace_on: true}`, /tracing over HEP is not available in this version/],
-    [`${BASE}hep: {}`, /tracing over HEP is not available/],
-    [`${BASE}control: {}`, /the control API is not available/],
+    [`${BASE}msrp: {trace_on: true}`, /msrp\.trace_on: needs trace_destination/],
+    [`${BASE}msrp: {trace_destination: x}`, /there is no hep\.hep_id\.x/],
+    [`${BASE}hep: {hep_id: {x: "host;transport=sctp"}}`, /hep\.hep_id\.x: unknown parameter transport=sctp/],
+    [`${BASE}hep: {hep_id: {x: "host:0"}}`, /hep\.hep_id\.x: port 0 is not between 1 and 65535/],
+    [`${BASE}hep: {ca_list: /nowhere/ca.pem}`, /hep\.ca_list: cannot read/],
+    [`${BASE}msrp: {trace_filter_route: [{peer: 10.0.0.0/8}]}`, /action is missing/],
+    [`${BASE}msrp: {trace_filter_route: [{action: drop, peer: 10.0.0.0/40}]}`, /\[0\]\.peer: expected an IP address/],
+    [`${BASE}msrp: {trace_filter_route: [{action: drop, listener: "msrp:x"}]}`, /no listener is written like that/],
+    [`${BASE}metrics: {path: metrics}`, /metrics\.path: /],
     [`${BASE}limits: {max_connections: yes}`, /limits\.max_connections: expected a whole number/],
     [`${BASE}limits: {outbox_bytes: 100}`, /expected 0, or 4096 or more/],
     [`${BASE}log: {level: loud}`, /log\.level: expected one of trace/],
@@ -182,6 +188,14 @@ describe('configuration', () => {
     assert.ok('config' in result);
     const text = result.warnings.map(formatProblem).join('\n');
     for (const pattern of [/send_timeout|AUTH is refused/, /no users/]) assert.match(text, pattern);
+  });
+
+  it('a handshake with less than a second is a warning; the default and 0 are none', () => {
+    const warned = (value: string): boolean => {
+      const { warnings } = parseConfig(`${BASE}msrp: {tls_handshake_timeout: ${value}}\n`, name);
+      return warnings.some(({ key }) => key === 'msrp.tls_handshake_timeout');
+    };
+    assert.deepEqual(['100', '999', '1000', '5000', '0'].map(warned), [true, true, false, false, false]);
   });
 
   it('reload: what can be swapped and what cannot', () => {

@@ -9,6 +9,8 @@ const OUTBOX = 65536;
 const READ = 65536;
 
 for (const { name, make } of TRANSPORTS) {
+  // It was full; over TLS a write that was under way then may have ended since, which lets nobody go on above half.
+  const full = name.endsWith(', TLS') ? OUTBOX / 2 : OUTBOX;
   describe(`${name}: back-pressure (I2, I8, R-085)`, () => {
     let bench: Bench;
     let alice: Client;
@@ -52,8 +54,7 @@ for (const { name, make } of TRANSPORTS) {
         (i) => send(`n${String(i).padStart(7, '0')}`, [alice.uri, alice.own], bobUri, `${i} ${'x'.repeat(1000)}`),
       );
       const queued = info(alice.peer.connection)?.queuedBytes ?? 0;
-      // It was full once; a write that was under way then has ended since, which lets nobody go on above half.
-      assert.ok(queued > OUTBOX / 2 && queued <= OUTBOX + 2 * READ, `${queued}`);
+      assert.ok(queued > full && queued <= OUTBOX + 2 * READ, `${queued}`);
       assert.ok(bench.engine.stats().pauses >= 1);
       // Another session is served meanwhile.
       const dave = await bench.connect();
@@ -82,7 +83,7 @@ for (const { name, make } of TRANSPORTS) {
         (i) => send(`n${String(i).padStart(7, '0')}`, [alice.uri, alice.own], bobUri, `${i} ${'x'.repeat(1000)}`),
       );
       const { bytesOut, queuedBytes } = info(alice.peer.connection)!;
-      assert.ok(queuedBytes > OUTBOX / 2 && count > 0);
+      assert.ok(queuedBytes > full && count > 0);
       alice.peer.end();
       assert.equal((await bench.event('closed')).reason, 'peer_closed');
       alice.peer.resumeReading();
@@ -154,14 +155,19 @@ for (const { name, make } of TRANSPORTS) {
       await carol.peer.request('SEND');
       await relay.response(200);
       alice.peer.pauseReading();
-      await fill(
-        (text) => relay.write(text),
-        relay.connection,
-        (i) => send(`n${String(i).padStart(7, '0')}`, [alice.uri, alice.own], bobUri, 'x'.repeat(1000)),
-      );
+      // When the kernel takes some more of them late, it was not stuck yet.
+      let stuck = false;
+      for (let tries = 0; tries < 5 && !stuck; tries++) {
+        await fill(
+          (text) => relay.write(text),
+          relay.connection,
+          (i) => send(`n${tries}${String(i).padStart(7, '0')}`, [alice.uri, alice.own], bobUri, 'x'.repeat(1000)),
+        );
+        bench.clock.advance(20_000);
+        stuck = info(relay.connection)?.paused === true;
+      }
+      assert.equal(stuck, true);
       relay.write(send('carol1', [carol.uri, carol.own], bobUri, 'at last'));
-      bench.clock.advance(20_000);
-      assert.equal(info(relay.connection)?.paused, true);
       bench.clock.advance(12_000);
       // Over there, on an engine with more than one thread.
       await within('it to be read from', goesOn(relay.connection));

@@ -9,6 +9,7 @@ import type { IncomingMessage } from '../../src/endpoint/receiver.ts';
 import { within } from '../engine/harness.ts';
 import { TestCa } from './certificates.ts';
 import type { Pair } from './certificates.ts';
+import { KINDS } from './chain.ts';
 import { config, file, startRelay } from './fixture.ts';
 
 const user = { user: 'alice', password: 'secret' };
@@ -112,7 +113,8 @@ tls: {domains: {default: {certificate: ${certificate}, private_key: ${key}, ca_l
       until(() => fixture.server.stats().closes.tls_handshake_failed === 1),
     );
     assert.equal(opened(), before);
-    const told = (): boolean => fixture.lines.some(({ detail }) => String(detail).startsWith('unknown_ca: '));
+    const told = (): boolean =>
+      fixture.lines.some(({ detail }) => String(detail).startsWith('unknown_ca: client certificate: '));
     await within('the log line', until(told));
     await using strict = await startRelay(yaml(localhost, ', require_cert: true'));
     await handshake(strict.server.listeners[0]!.port, { maxVersion: 'TLSv1.2' });
@@ -145,24 +147,35 @@ tls: {domains: {default: {certificate: ${certificate}, private_key: ${key}, ca_l
     for (const socket of sockets) socket.destroy();
   });
 
-  it('R-030, R-091: a chain of two relays that prove themselves by certificate', async () => {
-    const inner = await startRelay(yaml(localhost));
-    const outer = await startRelay(yaml(localhost));
-    const tls = { ca: ca.certificate };
-    await using alice = await MsrpClient.connect({ relay: [inner.uri, outer.uri], ...user, tls });
-    assert.equal(alice.usePath.length, 2);
-    assert.equal(outer.server.sessions()[0]?.relay, 'localhost');
-    await using bob = await MsrpClient.connect({ relay: outer.uri, ...user, tls });
-    const got = once(alice, 'message') as Promise<[IncomingMessage]>;
-    await bob.send({ to: alice.path, contentType: 'text/plain', body: 'inward', successReport: true });
-    assert.equal((await got)[0].text(), 'inward');
-    const back = once(bob, 'message') as Promise<[IncomingMessage]>;
-    await alice.send({ to: bob.path, contentType: 'text/plain', body: 'outward', successReport: true });
-    assert.equal((await back)[0].text(), 'outward');
-    assert.equal(inner.server.stats().dialled, 1);
-    await inner.server.stop();
-    await outer.server.stop();
-  });
+  for (const engine of KINDS)
+    it(`${engine}: a burst of 500 failed handshakes is two lines of the log, and all of them are counted`, async () => {
+      const { server, uri, lines } = await startRelay(`engine: ${engine}\nworkers: 2\n${yaml(localhost)}`);
+      const port = Number(/:(\d+);/.exec(uri)?.[1]);
+      const burst = Array.from({ length: 500 }, async () => {
+        const socket = connectTcp({ host: '127.0.0.1', port });
+        socket.on('error', () => undefined);
+        socket.write('GET / HTTP/1.1\r\n\r\n');
+        await once(socket.resume(), 'close');
+      });
+      await within('the refusals', Promise.all(burst));
+      await within(
+        'their count',
+        until(() => server.stats().handshakeFailures.protocol === 500),
+      );
+      const told = (msg: string): typeof lines => lines.filter((line) => line['msg'] === msg);
+      await within(
+        'the first of them',
+        until(() => told('connection closed').length === 500),
+      );
+      await server.stop();
+      const [first, ...more] = told('TLS handshake failed');
+      assert.deepEqual([first?.['address'], first?.['handshake'], more.length], ['127.0.0.1', 'protocol', 0]);
+      const counts = told('TLS handshakes failed').map(({ count }) => Number(count));
+      assert.equal(
+        counts.reduce((sum, count) => sum + count, 0),
+        499,
+      );
+    });
 
   it('reload takes a new certificate for new handshakes; a broken one changes nothing', async () => {
     const text = yaml(localhost);

@@ -65,9 +65,11 @@ describe('sessions (R-034…R-036)', () => {
     for (const [tls, relay] of [
       [certified('r1.example'), 'r1.example'],
       [certified('x.example', 'r1.example'), 'r1.example'],
-      [certified('x.example'), undefined],
       [certified(), undefined],
-      [{ ...certified('r1.example'), peer: { verified: false, altNames: ['r1.example'], subject: '' } }, undefined],
+      [
+        { ...certified('r1.example'), peer: { verified: false, altNames: ['r1.example'], subject: '', issuer: '' } },
+        undefined,
+      ],
     ] as const) {
       const bench = new RelayBench();
       const connection = bench.connect({ tls });
@@ -78,6 +80,16 @@ describe('sessions (R-034…R-036)', () => {
         relay === undefined ? { connection } : { relay, connection },
       );
     }
+  });
+
+  it('R-030: a certificate of another host is refused with 403; a client may show what it likes (R-040)', async () => {
+    const bench = new RelayBench();
+    const other = bench.connect({ tls: certified('x.example') });
+    for (let i = 0; i < 3; i++) assert.equal((await bench.request(other, { fromPath: [R1, CLIENT_URI] })).status, 403);
+    const { certificate, cause } = bench.lines.find(({ msg }) => msg === 'AUTH refused') ?? {};
+    assert.deepEqual([certificate, cause], [['x.example'], 'certificate of another host']);
+    assert.deepEqual(bench.engine.dropped, [[other, 'auth_failures']]);
+    assert.equal((await bench.auth(bench.connect({ tls: certified('x.example') }))).status, 200);
   });
 
   it('D-41: a session is refreshed by its user, on its connection, under its whole URI', async () => {
@@ -106,7 +118,9 @@ describe('sessions (R-034…R-036)', () => {
     const second = bench.connect({ tls: certified('r1.example') });
     assert.equal((await bench.auth(second, { fromPath, toPath: [uri] })).status, 200);
     const stranger = bench.connect({ tls: certified('r9.example') });
-    assert.equal((await bench.auth(stranger, { fromPath, toPath: [uri] })).status, 481);
+    assert.equal((await bench.request(stranger, { fromPath, toPath: [uri] })).status, 403);
+    const nobody = bench.connect();
+    assert.equal((await bench.auth(nobody, { fromPath, toPath: [uri] })).status, 481);
   });
 
   it('R-034: a relay that we have dialled may bring an AUTH over that connection', async () => {

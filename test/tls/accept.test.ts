@@ -181,6 +181,7 @@ for (const { name, make } of TLS_ENGINES) {
             verified: true,
             altNames: ['peer.example', '192.0.2.7'],
             subject: 'CN=peer.example',
+            issuer: 'CN=test CA',
           });
         },
       ));
@@ -197,7 +198,7 @@ for (const { name, make } of TLS_ENGINES) {
           const opened = await bench.outcome('in');
           assert.ok(opened.type === 'opened');
           assert.equal(opened.tls?.resumed, false);
-          await filled(path);
+          await filled(path, bench.clock);
           await first.end();
           await bench.event('closed', ({ connection }) => connection === opened.connection);
           const again = async (): Promise<string> => {

@@ -15,6 +15,7 @@ import type {
 import { TestCa } from '../listen/certificates.ts';
 import type { Issue, Pair } from '../listen/certificates.ts';
 import { Bench, ENGINES, send, within } from '../engine/harness.ts';
+import type { ManualClock } from '../engine/harness.ts';
 
 export const folder = mkdtempSync(join(tmpdir(), 'msrpd-tls-'));
 
@@ -77,13 +78,22 @@ export class TlsBench extends Bench {
 
   static async listen(make: EngineFactory, tls: TlsServerSpec, limits: Partial<EngineLimits> = {}): Promise<TlsBench> {
     const bench = new TlsBench(make, limits);
-    const plain = await bench.engine.listen({ address: '127.0.0.1', port: 0 });
-    bench.port = plain.port;
-    bench.engine.setAuthorities([{ host: '127.0.0.1', port: plain.port }]);
-    const { listener, port } = await bench.engine.listen({ address: '127.0.0.1', port: 0, tls });
-    bench.listener = listener;
-    bench.tlsPort = port;
+    try {
+      await bench.#listen(tls);
+    } catch (error) {
+      await bench.stop();
+      throw error;
+    }
     return bench;
+  }
+
+  async #listen(tls: TlsServerSpec): Promise<void> {
+    const plain = await this.engine.listen({ address: '127.0.0.1', port: 0 });
+    this.port = plain.port;
+    this.engine.setAuthorities([{ host: '127.0.0.1', port: plain.port }]);
+    const { listener, port } = await this.engine.listen({ address: '127.0.0.1', port: 0, tls });
+    this.listener = listener;
+    this.tlsPort = port;
   }
 
   /** What a handshake of `openssl s_client` comes to, on the side of the relay. */
@@ -177,9 +187,12 @@ export class Openssl {
   }
 }
 
-/** Waits until a file has something in it. */
-export async function filled(path: string): Promise<void> {
-  await until(`something in ${path}`, () => existsSync(path) && /-----END/.test(readFileSync(path, 'utf8')));
+/** Waits until a file has something in it. Time passes meanwhile: a ticket may wait a tick for an answer to go with. */
+export async function filled(path: string, clock: ManualClock): Promise<void> {
+  await until(`something in ${path}`, () => {
+    clock.advance(100);
+    return existsSync(path) && /-----END/.test(readFileSync(path, 'utf8'));
+  });
 }
 
 /** Looks again and again, and gives up in time. */

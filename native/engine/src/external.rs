@@ -18,6 +18,7 @@ use crate::plane::Plane;
 use crate::receive::{keep_rest, scan_all};
 use crate::send_stream;
 use crate::table::Key;
+use crate::tap::Teller;
 use memchr::{memchr, memmem};
 use std::mem;
 use std::sync::{Arc, Mutex};
@@ -110,6 +111,8 @@ pub fn open(plane: &mut Plane, id: ConnectionId, pipe: Arc<Pipe>, spec: &Externa
         plane.emit(Event::Closed {
             connection: id,
             incoming: true,
+            listener: Some(listener),
+            local: Some(local),
             remote: Some(remote),
             reason,
             detail: None,
@@ -128,6 +131,9 @@ pub fn open(plane: &mut Plane, id: ConnectionId, pipe: Arc<Pipe>, spec: &Externa
     connection.link = Link::External(pipe);
     let key = plane.connections.insert_with(|_| connection);
     plane.others.adopted.insert(id, key);
+    if plane.trace_new.is_some() {
+        plane.trace_frames(key, plane.trace_new);
+    }
     plane.counters.accepted += 1;
     plane.emit(Event::Opened { connection: id, incoming: true, listener: Some(listener), remote, local, tls: None });
 }
@@ -157,6 +163,12 @@ pub fn read(plane: &mut Plane, key: Key, pipe: &Pipe, records: &mut [u32]) {
         return;
     }
     let (mut bytes, awaited) = pipe.take_input(Vec::new());
+    if connection.traced
+        && let Some(tap) = &mut connection.tap
+    {
+        let (events, counters, budget) = (&mut plane.events, &mut plane.counters, &plane.shared.frames);
+        tap.read(&bytes, &mut Teller { connection: connection.id, events, counters, budget });
+    }
     connection.bytes_in += bytes.len() as u64;
     connection.last_active_ms = now_ms;
     plane.counters.bytes_in += bytes.len() as u64;
@@ -192,11 +204,22 @@ pub fn flush(plane: &mut Plane, key: Key) {
     let told_full = connection.told_full;
     if !connection.blocked && !connection.outbox.is_empty() {
         send_stream::pause_chunk(plane, key);
-        let Plane { connections, spare, .. } = plane;
+        let Plane { connections, spare, events, counters, shared, .. } = plane;
         let Some(connection) = connections.get_mut(key) else { return };
+        if connection.traced
+            && let Some(tap) = &mut connection.tap
+        {
+            let mut teller = Teller { connection: connection.id, events, counters, budget: &shared.frames };
+            tap.before_write(&connection.outbox, &mut teller);
+        }
         let ends = frame_ends(connection.outbox.waiting());
         let size = ends.last().map_or(0, |&end| end as usize);
         let bytes = connection.outbox.lend(size, spare);
+        if connection.traced
+            && let Some(tap) = &mut connection.tap
+        {
+            tap.after_write(&connection.outbox);
+        }
         connection.blocked = true;
         connection.write_progress_ms = now_ms;
         plane.writing.push(key);

@@ -4,6 +4,7 @@ use crate::contract::{Answer, Authority, ConnectSpec, ConnectionId, ConnectionIn
 use crate::contract::{CloseReason, ExternalSpec, Limits, SessionCloseReason, SessionId, SessionInfo, SessionSpec, Stats};
 use crate::external::Pipe;
 use crate::remote::Message;
+use crate::tap::FrameBudget;
 use crate::tls::Server;
 use ahash::AHashMap;
 use mio::Waker;
@@ -73,6 +74,13 @@ pub enum Command {
         connection: ConnectionId,
         reason: CloseReason,
         detail: Option<String>,
+    },
+    /// Of connections that come to be from now on; none: no more.
+    TraceNew(Option<usize>),
+    /// None: no more.
+    TraceFrames {
+        connection: ConnectionId,
+        body_bytes: Option<usize>,
     },
     /// The clock has moved, of an engine whose time is passed in.
     Tick(u64),
@@ -206,6 +214,8 @@ pub struct Shared {
     pool: Mutex<AHashMap<Box<str>, ConnectionId>>,
     /// Between the control plane and its external connections.
     pipes: RwLock<AHashMap<ConnectionId, Arc<Pipe>>>,
+    /// Frames of traced connections on their way to the control plane.
+    pub frames: FrameBudget,
     /// The last counters of workers that have ended.
     pub last_stats: Mutex<Stats>,
 }
@@ -221,6 +231,7 @@ impl Shared {
             per_ip: Mutex::default(),
             pool: Mutex::default(),
             pipes: RwLock::default(),
+            frames: FrameBudget::default(),
             last_stats: Mutex::default(),
         }
     }

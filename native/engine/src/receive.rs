@@ -14,6 +14,7 @@ use crate::response::on_response;
 use crate::route::{Route, Verdict};
 use crate::send_stream::{self, MIN_CHUNK_OCTETS};
 use crate::table::Key;
+use crate::tap::Teller;
 use crate::tls::{self, Got, HandshakeFailure, Lost};
 use mio::net::TcpStream;
 use msrp_core::error::FrameError;
@@ -131,6 +132,13 @@ pub fn on_readable(plane: &mut Plane, key: Key, buffer: &mut ReadBuffer) -> bool
     if connection.state != State::Open || count == 0 {
         return more;
     }
+    if connection.traced
+        && let Some(tap) = &mut connection.tap
+    {
+        let (events, counters, budget) = (&mut plane.events, &mut plane.counters, &plane.shared.frames);
+        let mut teller = Teller { connection: connection.id, events, counters, budget };
+        tap.read(&buffer.bytes[prefix..prefix + count], &mut teller);
+    }
     let now_ms = plane.now_ms;
     plane.counters.bytes_in += count as u64;
     connection.bytes_in += count as u64;
@@ -171,7 +179,7 @@ fn on_lost(plane: &mut Plane, key: Key, lost: Lost) {
     let Some(state) = plane.connections.get(key).map(|connection| connection.state) else { return };
     match (state, lost) {
         (State::Handshake, Lost::Io(error)) => tls::fail(plane, key, HandshakeFailure::Closed, &errno::name(&error)),
-        (State::Handshake, Lost::Tls(error)) => tls::fail(plane, key, HandshakeFailure::of(&error), &error.to_string()),
+        (State::Handshake, Lost::Tls(error)) => tls::fail_with(plane, key, &error),
         (State::Handshake, Lost::Refused(failure, why)) => tls::fail(plane, key, failure, why),
         (State::Open, Lost::Io(error)) => close_connection(plane, key, CloseReason::PeerReset, Some(errno::name(&error))),
         (State::Open, Lost::Tls(error)) => {

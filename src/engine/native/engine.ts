@@ -191,6 +191,14 @@ class NativeEngine implements Engine {
     this.#commands.endExternal(connection, reason, detail);
   }
 
+  traceNew(bodyBytes: number): void {
+    this.#commands.traceNew(bodyBytes);
+  }
+
+  traceFrames(connection: ConnectionId, bodyBytes: number): void {
+    this.#commands.traceFrames(connection, bodyBytes);
+  }
+
   connections(): ConnectionInfo[] {
     return (JSON.parse(this.#handle.connections()) as ConnectionView[]).map((view) => {
       const tls = this.#externalTls.get(view.connection);

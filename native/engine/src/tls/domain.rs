@@ -11,7 +11,8 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKey
 use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{
-    CipherSuite, ClientConfig, ServerConfig, SignatureAlgorithm, SignatureScheme, SupportedCipherSuite, SupportedProtocolVersion,
+    CipherSuite, ClientConfig, NamedGroup, ServerConfig, SignatureAlgorithm, SignatureScheme, SupportedCipherSuite,
+    SupportedProtocolVersion,
 };
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -213,9 +214,22 @@ impl Tickets {
 #[derive(Debug)]
 struct Identities {
     /// ECDSA first: it costs a tenth.
-    keys: Vec<Arc<CertifiedKey>>,
+    keys: Vec<OwnKey>,
     /// Suites that the domain has, of the versions that it has.
     suites: Vec<CipherSuite>,
+}
+
+/// A certificate with its key, and the curve that it is on if it is on one.
+#[derive(Debug)]
+struct OwnKey {
+    certified: Arc<CertifiedKey>,
+    curve: Option<NamedGroup>,
+}
+
+impl OwnKey {
+    fn algorithm(&self) -> SignatureAlgorithm {
+        self.certified.key.algorithm()
+    }
 }
 
 impl Identities {
@@ -223,9 +237,12 @@ impl Identities {
         let mut keys = spec
             .identities
             .iter()
-            .map(|identity| certified_key(identity, provider).map(Arc::new))
-            .collect::<Result<Vec<_>, _>>()?;
-        keys.sort_by_key(|key| key.key.algorithm() == SignatureAlgorithm::RSA);
+            .map(|identity| {
+                let certified = certified_key(identity, provider).map(Arc::new)?;
+                Ok(OwnKey { curve: curve_of(&certified), certified })
+            })
+            .collect::<Result<Vec<_>, DomainError>>()?;
+        keys.sort_by_key(|key| key.algorithm() == SignatureAlgorithm::RSA);
         let of_versions = |suite: &CipherSuite| {
             let version = if of_tls13(*suite) { Version::Tls13 } else { Version::Tls12 };
             (spec.min_version..=spec.max_version).contains(&version)
@@ -234,17 +251,23 @@ impl Identities {
         Ok(Self { keys, suites })
     }
 
-    fn choose(&self, schemes: &[SignatureScheme], usable: impl Fn(SignatureAlgorithm) -> bool) -> Option<Arc<CertifiedKey>> {
-        let fits = |key: &&Arc<CertifiedKey>| key.key.choose_scheme(schemes).is_some() && usable(key.key.algorithm());
-        self.keys.iter().find(fits).cloned()
+    fn choose(&self, schemes: &[SignatureScheme], usable: impl Fn(&OwnKey) -> bool) -> Option<Arc<CertifiedKey>> {
+        let fits = |key: &&OwnKey| key.certified.key.choose_scheme(schemes).is_some() && usable(key);
+        self.keys.iter().find(fits).map(|key| Arc::clone(&key.certified))
     }
 }
 
 impl ResolvesServerCert for Identities {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        // Suites of TLS 1.2 are for one kind of key each, those of 1.3 for any.
+        // Suites of TLS 1.2 are for one kind of key each, those of 1.3 for any. Up to 1.2 the groups of a client say on which
+        // curves it can verify, too (RFC 8422 section 5.1.1).
         let shared = || hello.cipher_suites().iter().filter(|suite| self.suites.contains(suite));
-        let usable = |algorithm| shared().any(|suite| of_tls13(*suite) || key_of(*suite) == Some(algorithm));
+        let can_verify = |key: &OwnKey| {
+            let among = |curve| hello.named_groups().is_none_or(|groups| groups.contains(&curve));
+            key.curve.is_none_or(among)
+        };
+        let usable =
+            |key: &OwnKey| shared().any(|suite| of_tls13(*suite) || (key_of(*suite) == Some(key.algorithm()) && can_verify(key)));
         self.choose(hello.signature_schemes(), usable)
     }
 }
@@ -257,6 +280,16 @@ impl ResolvesClientCert for Identities {
     fn has_certs(&self) -> bool {
         !self.keys.is_empty()
     }
+}
+
+/// Each curve goes with one scheme.
+fn curve_of(certified: &CertifiedKey) -> Option<NamedGroup> {
+    let curves = [
+        (SignatureScheme::ECDSA_NISTP256_SHA256, NamedGroup::secp256r1),
+        (SignatureScheme::ECDSA_NISTP384_SHA384, NamedGroup::secp384r1),
+        (SignatureScheme::ECDSA_NISTP521_SHA512, NamedGroup::secp521r1),
+    ];
+    curves.into_iter().find(|(scheme, _)| certified.key.choose_scheme(&[*scheme]).is_some()).map(|(_, curve)| curve)
 }
 
 fn of_tls13(suite: CipherSuite) -> bool {

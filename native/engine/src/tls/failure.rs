@@ -62,6 +62,16 @@ impl HandshakeFailure {
         }
     }
 
+    /// What an error of rustls comes to, and what to say of it; `peer` is the other side's role in the handshake.
+    pub fn told(error: &Error, peer: &str) -> (Self, String) {
+        let why = match error {
+            Error::InvalidCertificate(why) => format!("{peer} certificate: {why:?}"),
+            Error::NoCertificatesPresented => format!("no {peer} certificate"),
+            _ => error.to_string(),
+        };
+        (Self::of(error), why)
+    }
+
     /// What an error of rustls comes to.
     pub fn of(error: &Error) -> Self {
         match error {
@@ -96,11 +106,12 @@ impl HandshakeFailure {
             | PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon
             | PeerIncompatible::KeyShareExtensionRequired
             | PeerIncompatible::NamedGroupsExtensionRequired
-            | PeerIncompatible::EcPointsExtensionRequired
-            | PeerIncompatible::SignatureAlgorithmsExtensionRequired => Self::NoSharedCipher,
+            | PeerIncompatible::EcPointsExtensionRequired => Self::NoSharedCipher,
+            // The extension came with TLS 1.2: who does not send it speaks nothing newer than 1.1.
             PeerIncompatible::ServerDoesNotSupportTls12Or13
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
             | PeerIncompatible::SupportedVersionsExtensionRequired
+            | PeerIncompatible::SignatureAlgorithmsExtensionRequired
             | PeerIncompatible::Tls12NotOffered
             | PeerIncompatible::Tls12NotOfferedOrEnabled
             | PeerIncompatible::Tls13RequiredForQuic => Self::Version,

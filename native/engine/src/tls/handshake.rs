@@ -11,6 +11,7 @@ use crate::contract::{CloseReason, Event};
 use crate::dial;
 use crate::plane::Plane;
 use crate::table::Key;
+use rustls::Error;
 use rustls::pki_types::ServerName;
 use std::sync::Arc;
 
@@ -64,7 +65,7 @@ pub fn finish_if_done(plane: &mut Plane, key: Key) -> bool {
     let info = match describe(common, domain, handshake.server_name.as_deref(), role) {
         Ok(info) => Arc::new(info),
         Err(error) => {
-            fail(plane, key, HandshakeFailure::of(&error), &error.to_string());
+            fail_with(plane, key, &error);
             return false;
         }
     };
@@ -108,6 +109,13 @@ pub fn fail(plane: &mut Plane, key: Key, failure: HandshakeFailure, why: &str) {
     close_connection(plane, key, reason_of(failure), Some(detail));
 }
 
+/// A handshake has failed with an error of rustls.
+pub fn fail_with(plane: &mut Plane, key: Key, error: &Error) {
+    let Some(connection) = plane.connections.get(key) else { return };
+    let (failure, why) = HandshakeFailure::told(error, if connection.incoming { "client" } else { "server" });
+    fail(plane, key, failure, &why);
+}
+
 /// A connection has failed: the peer hears the alert for it, as far as the kernel takes it at once.
 pub fn say_last(plane: &mut Plane, key: Key) {
     let Plane { connections, spare, .. } = plane;
@@ -125,19 +133,27 @@ pub fn reason_of(failure: HandshakeFailure) -> CloseReason {
     }
 }
 
-/// Ends handshakes that take too long.
+/// Ends handshakes that take too long. The ticket of one that is done, and that no answer has taken along, goes out now.
 pub fn sweep(plane: &mut Plane) {
     let now_ms = plane.now_ms;
-    let connections = &plane.connections;
-    let mut late = Vec::new();
+    let connections = &mut plane.connections;
+    let (mut late, mut ticketed) = (Vec::new(), Vec::new());
     plane.handshaking.retain(|&key| {
-        let Some(tls) = connections.get(key).and_then(|connection| connection.tls.as_ref()) else { return false };
-        let Some(handshake) = &tls.handshake else { return false };
+        let Some(tls) = connections.get_mut(key).and_then(|connection| connection.tls.as_mut()) else { return false };
+        let Some(handshake) = &tls.handshake else {
+            if tls.ticket_is_due() {
+                ticketed.push(key);
+            }
+            return false;
+        };
         if now_ms >= handshake.deadline_ms {
             late.push(key);
         }
         true
     });
+    for key in ticketed {
+        plane.touch(key);
+    }
     for key in late {
         fail(plane, key, HandshakeFailure::Timeout, "it takes too long");
     }

@@ -25,5 +25,5 @@ pub(crate) use dial::begin as begin_dial;
 pub(crate) use domain::Tickets;
 pub use domain::{Domain, DomainError, DomainSpec, Identity, Server, Version};
 pub use failure::HandshakeFailure;
-pub(crate) use handshake::{fail, finish_if_done, reason_of, say_last, step_allowed, sweep};
+pub(crate) use handshake::{fail, fail_with, finish_if_done, reason_of, say_last, step_allowed, sweep};
 pub(crate) use record::{Got, Lost, Sealing, Tls};

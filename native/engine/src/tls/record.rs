@@ -20,7 +20,7 @@ pub struct Tls {
     incoming: Vec<u8>,
     /// Ciphertext that the kernel has not taken yet.
     outgoing: Outbox,
-    /// What waits there is a session ticket, which goes with the first thing that is said.
+    /// What waits there is a session ticket, which goes with the first thing that is said, or with the next tick.
     ticket: bool,
     /// Bytes at the front of the connection's outbox that are in `outgoing`: they count as waiting until it is empty.
     sealed: usize,
@@ -108,6 +108,11 @@ impl Tls {
     /// handshake as well.
     pub fn accepted(&mut self, version: Option<ProtocolVersion>) {
         self.ticket = version == Some(ProtocolVersion::TLSv1_3);
+    }
+
+    /// No longer kept back: whether there is a ticket that waits.
+    pub fn ticket_is_due(&mut self) -> bool {
+        mem::take(&mut self.ticket) && !self.outgoing.is_empty()
     }
 
     /// The domain that it is of, once that is known.

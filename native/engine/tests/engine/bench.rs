@@ -1,6 +1,6 @@
 //! An engine under test: its events, its clock, and a gate that holds a worker at the end of its turn.
 
-use crate::peer::Peer;
+use crate::peer::{Peer, send};
 use crate::pki::fallback;
 use msrp_engine::contract::{Authority, CloseReason, ConnectionId, Event, Limits, SessionId, SessionSpec};
 use msrp_engine::tls::{DomainSpec, Server};
@@ -96,6 +96,28 @@ pub struct Client {
     /// URI of the client itself, and the one that the relay has given it.
     pub own: String,
     pub uri: String,
+}
+
+impl Client {
+    /// To-Path of what is for it.
+    pub fn path(&self) -> String {
+        format!("{} {}", self.uri, self.own)
+    }
+
+    /// `from` sends a thousand messages in one go: they come in order, and so do their responses.
+    pub fn gets_a_thousand(&mut self, from: &mut Peer) {
+        let own = "msrp://bob.example:1/b;tcp";
+        let text: String = (0..1000).map(|i| send(&format!("t{i:04}"), &self.path(), own, &i.to_string())).collect();
+        from.write(text);
+        for i in 0..1000 {
+            let got = self.peer.expect("SEND");
+            assert_eq!(got.body, i.to_string().as_bytes());
+            self.peer.write(got.response(200));
+        }
+        for i in 0..1000 {
+            assert_eq!(from.expect("200").tid, format!("t{i:04}"));
+        }
+    }
 }
 
 impl Bench {

@@ -6,16 +6,12 @@ use msrp_engine::contract::{Answer, CloseReason, Event, SessionCloseReason};
 
 const BOB: &str = "msrp://bob.example:1/b;tcp";
 
-fn path(client: &Client) -> String {
-    format!("{} {}", client.uri, client.own)
-}
-
 /// An engine, a session of worker 1, and a connection of worker 0 that has moved there.
 fn moved() -> (Bench, Client, Peer) {
     let mut bench = Bench::start(Setup::workers(2));
     let mut alice = bench.client_on(1, "alice");
     let mut bob = bench.connect_on(0);
-    bob.write(send("move", &path(&alice), BOB, "move"));
+    bob.write(send("move", &alice.path(), BOB, "move"));
     bob.expect("200");
     alice.peer.expect("SEND");
     (bench, alice, bob)
@@ -28,16 +24,7 @@ fn frames_stay_in_order_and_the_connection_is_counted_once() {
     let mut bench = Bench::start(setup);
     let mut alice = bench.client_on(1, "alice");
     let mut bob = bench.connect_on(0);
-    let text: String = (0..1000).map(|i| send(&format!("t{i:04}"), &path(&alice), BOB, &i.to_string())).collect();
-    bob.write(text);
-    for i in 0..1000 {
-        let got = alice.peer.expect("SEND");
-        assert_eq!(got.body, i.to_string().as_bytes());
-        alice.peer.write(got.response(200));
-    }
-    for i in 0..1000 {
-        assert_eq!(bob.expect("200").tid, format!("t{i:04}"));
-    }
+    alice.gets_a_thousand(&mut bob);
     let infos = bench.engine.connections();
     let info = infos.iter().find(|info| info.connection == bob.id).expect("it is there");
     assert_eq!((infos.len(), worker_of(info.connection), info.state), (2, 0, "open"));
@@ -110,7 +97,7 @@ fn commands_during_the_move_come_behind_it() {
     for round in 0..10 {
         let (bob, victim) = (bench.connect_on(0), bench.connect_on(1));
         bench.hold(&victim);
-        bob.write(send("move", &path(&alice), BOB, "move"));
+        bob.write(send("move", &alice.path(), BOB, "move"));
         let uri = format!("msrp://127.0.0.1:{}/bob{round}Session0123456789;tcp", bench.port);
         let kept = bench.open(bob.id, &uri, BOB);
         let short = bench.open(bob.id, &uri.replace("bob", "bobShort"), BOB);
@@ -137,7 +124,7 @@ fn one_that_is_closed_as_it_arrives_says_nothing_more() {
     let marks: Vec<Peer> = (0..3).map(|_| bench.connect_on(0)).collect();
     bench.hold(&victim);
     // The head of a long chunk: what began it would have to end it.
-    bob.write(&send("long", &path(&alice), BOB, &"x".repeat(50_000))[..20_000]);
+    bob.write(&send("long", &alice.path(), BOB, &"x".repeat(50_000))[..20_000]);
     let mut marks = marks.into_iter();
     bench.turn(marks.next().expect("three"));
     bench.engine.close_connection(bob.id, CloseReason::Command);
@@ -147,7 +134,7 @@ fn one_that_is_closed_as_it_arrives_says_nothing_more() {
     assert_eq!(bench.closed(bob.id), CloseReason::Command);
     assert!(bob.next().is_none());
     let mut dave = bench.connect();
-    dave.write(send("next", &path(&alice), "msrp://dave.example:1/d;tcp", "first"));
+    dave.write(send("next", &alice.path(), "msrp://dave.example:1/d;tcp", "first"));
     dave.expect("200");
     assert_eq!(alice.peer.expect("SEND").body, b"first");
     alice.peer.quiet(bench.port);

@@ -22,10 +22,6 @@ fn setup(workers: usize) -> Setup {
     setup
 }
 
-fn path(client: &Client) -> String {
-    format!("{} {}", client.uri, client.own)
-}
-
 /// A thread that writes as long as it is read from.
 struct Flood {
     thread: JoinHandle<()>,
@@ -74,7 +70,7 @@ fn a_reader_that_stops_stops_its_source_on_another_worker() {
     let mut bench = Bench::start(setup(2));
     let bob = bench.client_on(0, "bob").peer;
     let mut alice = bench.client_on(1, "alice");
-    let writing = Flood::begin(bob.writer(), path(&alice), BOB.to_owned(), COUNT);
+    let writing = Flood::begin(bob.writer(), alice.path(), BOB.to_owned(), COUNT);
     bench.until("a stop", |engine| engine.connections().iter().any(|info| info.connection == bob.id && info.paused));
     let queued = bench.engine.stats().queued_bytes;
     assert!(queued <= (OUTBOX + ON_ITS_WAY + 2 * READ) as u64, "{queued}");
@@ -88,7 +84,7 @@ fn a_reader_that_stops_stops_its_source_on_another_worker() {
 
 /// Lets `bob` be learned as the peer of a session.
 fn learn(bob: &Peer, client: &mut Client) {
-    bob.write(send_with("hello", &path(client), BOB, "Failure-Report: no\r\n", "here I am"));
+    bob.write(send_with("hello", &client.path(), BOB, "Failure-Report: no\r\n", "here I am"));
     client.peer.expect("SEND");
 }
 
@@ -137,7 +133,7 @@ fn a_worker_that_is_busy_stops_those_that_feed_it() {
     let mut alice = bench.client_on(1, "alice");
     let victim = bench.connect_on(1);
     bench.hold(&victim);
-    let writing = Flood::begin(bob.writer(), path(&alice), BOB.to_owned(), COUNT);
+    let writing = Flood::begin(bob.writer(), alice.path(), BOB.to_owned(), COUNT);
     let taken = writing.stuck();
     assert!(taken < COUNT, "everything was taken, and nothing could go out");
     bench.release();
@@ -183,7 +179,7 @@ fn one_that_ends_its_side_gets_all_that_is_queued_for_it() {
         let mut bench = Bench::start(setup);
         let bob = bench.client_on(0, "bob").peer;
         let mut alice = bench.client_on(alice_on, "alice");
-        let writing = Flood::begin(bob.writer(), path(&alice), BOB.to_owned(), COUNT);
+        let writing = Flood::begin(bob.writer(), alice.path(), BOB.to_owned(), COUNT);
         bench.until_stuck(alice.peer.id, bob.id);
         let infos = bench.engine.connections();
         let info = infos.iter().find(|info| info.connection == alice.peer.id).expect("it is open");
@@ -213,7 +209,7 @@ fn closing_one_that_waits_in_every_way_settles_its_accounts() {
     // Waits for two full clients on both workers, and for answers of the control plane.
     for (i, client) in [&here, &there].into_iter().enumerate() {
         let flooder = bench.client_on(i as u64, &format!("flooder{i}")).peer;
-        let (to, body) = (path(client), "y".repeat(1500));
+        let (to, body) = (client.path(), "y".repeat(1500));
         let mut writer = flooder.writer();
         let writing = thread::spawn(move || {
             // Ends with the connection.
@@ -221,8 +217,8 @@ fn closing_one_that_waits_in_every_way_settles_its_accounts() {
         });
         bench.until("a stop", |engine| engine.connections().iter().any(|info| info.connection == flooder.id && info.paused));
         if i == 0 {
-            bob.write(send_with("b1xx", &path(&there), BOB, "Failure-Report: no\r\n", "x"));
-            bob.write(send_with("b2xx", &path(&here), BOB, "Failure-Report: no\r\n", "x"));
+            bob.write(send_with("b1xx", &there.path(), BOB, "Failure-Report: no\r\n", "x"));
+            bob.write(send_with("b2xx", &here.path(), BOB, "Failure-Report: no\r\n", "x"));
         }
         flooder.socket.shutdown(Shutdown::Both).unwrap();
         writing.join().unwrap();
@@ -239,7 +235,7 @@ fn closing_one_that_waits_in_every_way_settles_its_accounts() {
     // Those who did not read go on, and others are served.
     let mut dave = bench.connect();
     for client in [&mut here, &mut there] {
-        dave.write(send("last", &path(client), "msrp://dave.example:1/d;tcp", "last"));
+        dave.write(send("last", &client.path(), "msrp://dave.example:1/d;tcp", "last"));
         while client.peer.expect("SEND").body != b"last" {}
         dave.expect("200");
     }

@@ -22,16 +22,12 @@ fn scene() -> Scene {
     Scene { bench, bob, here, there }
 }
 
-fn path(client: &Client) -> String {
-    format!("{} {}", client.uri, client.own)
-}
-
 #[test]
 fn one_connection_carries_sessions_of_both_workers() {
     let Scene { bench, mut bob, mut here, mut there } = scene();
     for i in 0..100 {
         let client = if i % 2 == 0 { &mut here } else { &mut there };
-        bob.write(send(&format!("n{i:04}"), &path(client), BOB, &format!("{i}")));
+        bob.write(send(&format!("n{i:04}"), &client.path(), BOB, &format!("{i}")));
         let got = client.peer.expect("SEND");
         assert_eq!(got.body, i.to_string().as_bytes());
         assert_eq!(bob.expect("200").tid, format!("n{i:04}"));
@@ -49,7 +45,7 @@ fn one_connection_carries_sessions_of_both_workers() {
         bob.write(request(&format!("p{i:04}"), "REPORT", &to, &from, headers, None, '$'));
         client.peer.expect("REPORT");
         // A method that nobody knows, answered end to end.
-        bob.write(request(&format!("f{i:04}"), "FROB", &path(client), BOB, "X: y\r\n", None, '$'));
+        bob.write(request(&format!("f{i:04}"), "FROB", &client.path(), BOB, "X: y\r\n", None, '$'));
         let got = client.peer.expect("FROB");
         client.peer.write(got.response(299));
         let answer = bob.expect("299");
@@ -62,7 +58,7 @@ fn one_connection_carries_sessions_of_both_workers() {
 /// The first message lets the peer be learned, which makes another route; that of the second is remembered.
 fn greet(bob: &mut Peer, client: &mut Client) {
     for _ in 0..2 {
-        bob.write(send("one1", &path(client), BOB, "for there"));
+        bob.write(send("one1", &client.path(), BOB, "for there"));
         bob.expect("200");
         assert_eq!(client.peer.expect("SEND").body, b"for there");
     }
@@ -73,9 +69,9 @@ fn paths_that_a_malformed_frame_had_lead_to_their_own_session() {
     let Scene { mut bench, mut bob, mut there, .. } = scene();
     let mut other = bench.client_on(1, "other");
     greet(&mut bob, &mut there);
-    bob.write(request("bad1", "SEND", &path(&other), BOB, "Message-ID: m1\r\nByte-Range: 5-1/1\r\n", Some("x"), '$'));
+    bob.write(request("bad1", "SEND", &other.path(), BOB, "Message-ID: m1\r\nByte-Range: 5-1/1\r\n", Some("x"), '$'));
     bob.expect("400");
-    bob.write(send("two2", &path(&other), BOB, "for other"));
+    bob.write(send("two2", &other.path(), BOB, "for other"));
     bob.expect("200");
     assert_eq!(other.peer.expect("SEND").body, b"for other");
     there.peer.quiet(bench.port);
@@ -101,7 +97,7 @@ fn paths_refused_before_lead_to_the_session_once_it_is_open() {
 fn long_chunks_are_streamed_across_with_others_between() {
     let Scene { mut bench, mut bob, mut there, .. } = scene();
     let body: String = (0..400_000u32).map(|i| char::from(b'a' + (i % 23) as u8)).collect();
-    let long = send("long1", &path(&there), BOB, &body);
+    let long = send("long1", &there.path(), BOB, &body);
     let (first, second) = long.split_at(250_000);
     bob.write(first);
     bench.until("a part to be out", |engine| {
@@ -109,7 +105,7 @@ fn long_chunks_are_streamed_across_with_others_between() {
     });
     // Another message for the same client while the chunk is open, which it interrupts.
     let mut carol = bench.client_on(0, "carol").peer;
-    carol.write(send("mid1", &path(&there), "msrp://carol.example:1/c;tcp", "between"));
+    carol.write(send("mid1", &there.path(), "msrp://carol.example:1/c;tcp", "between"));
     carol.expect("200");
     bob.write(second);
     let (mut got, mut between) = (Vec::new(), 0);
@@ -136,7 +132,7 @@ fn long_chunks_are_streamed_across_with_others_between() {
 #[test]
 fn a_sender_that_dies_in_a_chunk_is_finished_over_there() {
     let Scene { mut bench, bob, mut there, .. } = scene();
-    bob.write(&send("dies", &path(&there), BOB, &"x".repeat(100_000))[..50_000]);
+    bob.write(&send("dies", &there.path(), BOB, &"x".repeat(100_000))[..50_000]);
     bench.until("a part to be out", |engine| {
         engine.connections().iter().any(|info| info.connection == there.peer.id && info.bytes_out > 40_000)
     });
@@ -144,7 +140,7 @@ fn a_sender_that_dies_in_a_chunk_is_finished_over_there() {
     let got = there.peer.expect("SEND");
     assert!(got.flag == '#' && got.body.len() > 40_000 && got.body.iter().all(|&byte| byte == b'x'));
     let mut dave = bench.connect();
-    dave.write(send("next", &path(&there), "msrp://dave.example:1/d;tcp", "unharmed"));
+    dave.write(send("next", &there.path(), "msrp://dave.example:1/d;tcp", "unharmed"));
     assert_eq!(there.peer.expect("SEND").body, b"unharmed");
     dave.expect("200");
 }
@@ -152,7 +148,7 @@ fn a_sender_that_dies_in_a_chunk_is_finished_over_there() {
 #[test]
 fn a_connection_that_dies_fails_what_its_stand_ins_wait_for() {
     let Scene { mut bench, mut bob, mut there, .. } = scene();
-    bob.write(send_with("hello", &path(&there), BOB, "Failure-Report: no\r\n", "here I am"));
+    bob.write(send_with("hello", &there.path(), BOB, "Failure-Report: no\r\n", "here I am"));
     there.peer.expect("SEND");
     for i in 0..20 {
         there.peer.write(send(&format!("w{i:04}"), &format!("{} {BOB}", there.uri), &there.own, "wait"));
@@ -172,7 +168,7 @@ fn a_connection_that_dies_fails_what_its_stand_ins_wait_for() {
     bench.until("all to be settled", |engine| engine.stats().transactions == 0);
     // In the middle of a chunk to it, too.
     let carol = bench.client_on(0, "carol").peer;
-    carol.write(send_with("hello", &path(&there), BOB, "Failure-Report: no\r\n", "here I am"));
+    carol.write(send_with("hello", &there.path(), BOB, "Failure-Report: no\r\n", "here I am"));
     there.peer.expect("SEND");
     let long = send("long", &format!("{} {BOB}", there.uri), &there.own, &"y".repeat(90_000));
     there.peer.write(&long[..60_000]);
@@ -202,7 +198,7 @@ fn one_that_ends_its_side_gets_the_answers_that_are_on_their_way() {
     let Scene { mut bench, bob, mut there, .. } = scene();
     let mut bob = bob;
     for garbage in [false, true] {
-        let text: String = (0..200).map(|i| send(&format!("t{i:03}"), &path(&there), BOB, "x")).collect();
+        let text: String = (0..200).map(|i| send(&format!("t{i:03}"), &there.path(), BOB, "x")).collect();
         bob.write(text + if garbage { "garbage" } else { "" });
         bob.socket.shutdown(std::net::Shutdown::Write).unwrap();
         for i in 0..200 {
@@ -225,7 +221,7 @@ fn an_answer_over_there_proves_the_connection_here() {
     let Scene { mut bench, here, there, .. } = scene();
     let mut dave = bench.connect_on(0);
     // Refused without a word; from now on it does not move.
-    dave.write(request("rep1", "REPORT", &path(&here), BOB, "Message-ID: m1\r\nStatus: 000 200\r\n", None, '+'));
+    dave.write(request("rep1", "REPORT", &here.path(), BOB, "Message-ID: m1\r\nStatus: 000 200\r\n", None, '+'));
     dave.quiet(bench.port);
     dave.write(request("auth", "AUTH", &there.uri, BOB, "", None, '$'));
     let id = bench.event("a request", |event| match event {
@@ -243,7 +239,7 @@ fn an_answer_over_there_proves_the_connection_here() {
 #[test]
 fn a_forged_response_settles_nothing_of_another_worker() {
     let Scene { bench, mut bob, mut there, mut here } = scene();
-    bob.write(send("one1", &path(&there), BOB, "hello"));
+    bob.write(send("one1", &there.path(), BOB, "hello"));
     bob.expect("200");
     let got = there.peer.expect("SEND");
     // The right id from the wrong connections, of either worker, and ids that name workers and slots that are not there.
@@ -270,7 +266,7 @@ fn a_misdirected_request_over_there_is_counted_as_here() {
     }
     // The third within a minute closes; what comes with it is not looked at.
     let third = send("mis3", &format!("{elsewhere} {}", there.own), BOB, "x");
-    bob.write(format!("{third}{}", send("good", &path(&there), BOB, "x")));
+    bob.write(format!("{third}{}", send("good", &there.path(), BOB, "x")));
     assert!(bob.next().is_none());
     assert_eq!(bench.closed(bob.id).name(), "misdirected");
     let mut there = there;

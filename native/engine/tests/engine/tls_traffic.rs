@@ -1,6 +1,6 @@
 //! Traffic over TLS: any size of records, back-pressure, moves between workers, and ends from both sides.
 
-use crate::bench::{Bench, Client, Setup, worker_of};
+use crate::bench::{Bench, Setup, worker_of};
 use crate::peer::{Peer, send, send_with};
 use crate::pki::Authority;
 use msrp_engine::contract::CloseReason;
@@ -13,10 +13,6 @@ use std::thread;
 const BOB: &str = "msrp://bob.example:1/b;tcp";
 
 const VERSIONS: [&[&SupportedProtocolVersion]; 2] = [&[&rustls::version::TLS12], &[&rustls::version::TLS13]];
-
-fn path(client: &Client) -> String {
-    format!("{} {}", client.uri, client.own)
-}
 
 fn start(setup: Setup, versions: &[&'static SupportedProtocolVersion]) -> Bench {
     let ca = Authority::new("ca");
@@ -54,12 +50,12 @@ fn records_of_one_byte_and_records_that_are_full() {
         let mut alice = bench.client_on(0, "alice");
         let mut bob = bench.connect();
         let body = "0123456789".repeat(300);
-        dribble(&bob, &send("one1", &path(&alice), BOB, &body));
+        dribble(&bob, &send("one1", &alice.path(), BOB, &body));
         bob.expect("200");
         assert_eq!(alice.peer.expect("SEND").body, body.as_bytes());
         for (i, size) in [1, 200, 16_000, 16_384, 17_000, 60_000, 200_000].into_iter().enumerate() {
             let body = "x".repeat(size);
-            bob.write(send_with(&format!("size{i}"), &path(&alice), BOB, "Failure-Report: no\r\n", &body));
+            bob.write(send_with(&format!("size{i}"), &alice.path(), BOB, "Failure-Report: no\r\n", &body));
             let mut whole = Vec::new();
             while whole.len() < size {
                 whole.extend_from_slice(&alice.peer.expect("SEND").body);
@@ -76,16 +72,7 @@ fn a_thousand_pipelined_frames_stay_in_order_in_records_of_any_size() {
         let mut bench = start_fragmented(Setup::workers(1), size);
         let mut alice = bench.client_on(0, "alice");
         let mut bob = bench.connect();
-        let text: String = (0..1000).map(|i| send(&format!("t{i:04}"), &path(&alice), BOB, &i.to_string())).collect();
-        bob.write(text);
-        for i in 0..1000 {
-            let got = alice.peer.expect("SEND");
-            assert_eq!(got.body, i.to_string().as_bytes());
-            alice.peer.write(got.response(200));
-        }
-        for i in 0..1000 {
-            assert_eq!(bob.expect("200").tid, format!("t{i:04}"));
-        }
+        alice.gets_a_thousand(&mut bob);
     }
 }
 
@@ -95,7 +82,7 @@ fn a_body_of_100_mb_passes_and_is_not_kept() {
     let mut bench = start(Setup::workers(1), VERSIONS[1]);
     let mut alice = bench.client_on(0, "alice");
     let bob = bench.connect();
-    let to = path(&alice);
+    let to = alice.path();
     let writer = thread::spawn(move || {
         let headers =
             format!("Message-ID: big\r\nFailure-Report: no\r\nByte-Range: 1-{SIZE}/{SIZE}\r\nContent-Type: text/plain\r\n");
@@ -131,7 +118,7 @@ fn a_reader_that_does_not_read_stops_its_writer_and_gets_everything_in_the_end()
     let mut bench = start(setup, VERSIONS[1]);
     let mut alice = bench.client_on(0, "alice");
     let bob = bench.connect();
-    let (to, id) = (path(&alice), bob.id);
+    let (to, id) = (alice.path(), bob.id);
     let writer = thread::spawn(move || {
         let body = "y".repeat(1500);
         for i in 0..20_000 {
@@ -156,22 +143,13 @@ fn a_fresh_connection_moves_with_its_records() {
         let mut bench = start(Setup::workers(2), versions);
         let mut alice = bench.client_on(1, "alice");
         let mut bob = bench.connect_on(0);
-        let text: String = (0..1000).map(|i| send(&format!("t{i:04}"), &path(&alice), BOB, &i.to_string())).collect();
-        bob.write(text);
-        for i in 0..1000 {
-            let got = alice.peer.expect("SEND");
-            assert_eq!(got.body, i.to_string().as_bytes());
-            alice.peer.write(got.response(200));
-        }
-        for i in 0..1000 {
-            assert_eq!(bob.expect("200").tid, format!("t{i:04}"));
-        }
+        alice.gets_a_thousand(&mut bob);
         let info = bench.engine.connections().into_iter().find(|info| info.connection == bob.id).unwrap();
         assert_eq!((worker_of(info.connection), info.state), (0, "open"));
         assert_eq!(info.tls.unwrap().domain, "main");
         // In the middle of a record, too.
         let mut carol = bench.connect_on(0);
-        dribble(&carol, &send("slow", &path(&alice), "msrp://carol.example:1/c;tcp", &"z".repeat(3000)));
+        dribble(&carol, &send("slow", &alice.path(), "msrp://carol.example:1/c;tcp", &"z".repeat(3000)));
         carol.expect("200");
         assert_eq!(alice.peer.expect("SEND").body.len(), 3000);
         bench.engine.close_connection(carol.id, CloseReason::Command);
@@ -226,7 +204,7 @@ fn our_end_is_told_behind_everything_before_it() {
         let mut bench = start(Setup::workers(1), versions);
         let mut alice = bench.client_on(0, "alice");
         let bob = bench.connect();
-        let (to, id) = (path(&alice), bob.id);
+        let (to, id) = (alice.path(), bob.id);
         for i in 0..50 {
             bob.write(send_with(&format!("n{i:05}"), &to, BOB, "Failure-Report: no\r\n", &"w".repeat(100_000)));
         }
@@ -254,7 +232,7 @@ fn keys_that_are_updated_change_nothing() {
     for i in 0..20 {
         bob.tls.as_ref().unwrap().borrow_mut().refresh_traffic_keys().unwrap();
         alice.peer.tls.as_ref().unwrap().borrow_mut().refresh_traffic_keys().unwrap();
-        bob.write(send(&format!("t{i:04}"), &path(&alice), BOB, &i.to_string()));
+        bob.write(send(&format!("t{i:04}"), &alice.path(), BOB, &i.to_string()));
         let got = alice.peer.expect("SEND");
         alice.peer.write(got.response(200));
         assert_eq!(bob.expect("200").tid, format!("t{i:04}"));
