@@ -125,8 +125,8 @@ export declare class EngineHandle {
   closeConnection(connection: number, reason: string): void
   /** Opens a connection whose bytes the caller moves. */
   openExternal(settings: ExternalSettings): number
-  /** Hands in bytes that have come in on an external connection, copied. False: no more before the event `room`. */
-  feed(connection: number, bytes: Uint8Array): boolean
+  /** Hands in bytes that have come in on an external connection, copied. Gives how many wait to be read. */
+  feed(connection: number, bytes: Uint8Array): number
   /** Takes out whole frames for an external connection; what was taken before is sent. */
   take(connection: number): OutputPiece | null
   /** An external connection has gone; a reason that is none of the contract is `command`. */

@@ -109,8 +109,8 @@ export interface EngineHandle {
     localPort: number;
     chunkOctets: number;
   }): number;
-  /** Copies. False: no more before the event `room`. */
-  feed(connection: number, bytes: Uint8Array): boolean;
+  /** Copies. Gives how many bytes wait to be read. */
+  feed(connection: number, bytes: Uint8Array): number;
   /** Null: nothing waits. The memory belongs to whoever has taken it. */
   take(connection: number): { bytes: Buffer; ends: number[] } | null;
   endExternal(connection: number, reason: string, detail?: string): void;

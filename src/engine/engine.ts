@@ -50,10 +50,11 @@ export interface Engine {
    */
   openExternal(spec: ExternalSpec): ConnectionId;
   /**
-   * Hands in bytes that have come in on an external connection; they are free again when it returns. False: no more before a
-   * `room` event. What comes all the same is kept, so whoever cannot stop it must close the connection some time.
+   * Hands in bytes that have come in on an external connection; they are free again when it returns. Gives how many wait to be
+   * read: from {@link FEED_BYTES} on, no more before a `room` event. What comes all the same is kept, so whoever cannot stop it
+   * must close the connection some time.
    */
-  feed(connection: ConnectionId, bytes: Uint8Array): boolean;
+  feed(connection: ConnectionId, bytes: Uint8Array): number;
   /**
    * Takes out what goes out on an external connection; undefined when nothing waits, and then an `output` event says when
    * something does. What was taken before counts as sent from then on: until that it is in the outbox, and its sources are not
@@ -249,6 +250,9 @@ export interface ConnectSpec {
   /** The connection stands for the relay of this name once its certificate is verified. */
   readonly relay?: string;
 }
+
+/** Bytes that may wait to be read from an external connection before whoever feeds it should stop. */
+export const FEED_BYTES = 65536;
 
 /** A connection whose bytes the control plane moves. */
 export interface ExternalSpec {

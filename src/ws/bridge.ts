@@ -1,3 +1,4 @@
+import { FEED_BYTES } from '../engine/engine.ts';
 import type { CloseReason, ConnectionId, Engine } from '../engine/engine.ts';
 import { frameEnd } from '../frame/frame-end.ts';
 import { CODE, codeOf, reasonOf } from './close-code.ts';
@@ -10,7 +11,7 @@ export interface BridgeOptions {
   readonly socket: WsSocket;
   /** Messages a second, and as many at once; 0 is no limit. */
   readonly messagesPerS: number;
-  /** Bytes that a peer may send beyond what it was told to stop at, where it cannot be told. */
+  /** Bytes of a client that may wait for its receivers, where it cannot be stopped. */
   readonly backlogBytes: number;
   readonly nowMs: () => number;
   /** It has ended: nobody asks for it any more. */
@@ -22,7 +23,7 @@ export interface BridgeOptions {
  *
  * ```
  * message ─ exactly one frame? ─ feed ──▶ engine ──▶ take ─ one message a frame ─▶ sendAll, while nothing is buffered
- *             no: 1002            false: pause                                      else when it has drained
+ *             no: 1002            much waits: pause                                  else when it has drained
  * ```
  */
 export class Bridge implements WsHandler {
@@ -32,8 +33,6 @@ export class Bridge implements WsHandler {
   readonly #rate: MessageRate;
   readonly #backlogBytes: number;
   readonly #onGone: () => void;
-  /** Fed although there was no room. */
-  #backlog = 0;
   #full = false;
   /** The engine has closed it: this is what the client is told once everything is sent. */
   #lastWord: { readonly code: number; readonly reason: string } | undefined;
@@ -62,18 +61,14 @@ export class Bridge implements WsHandler {
       this.#fail(CODE.PROTOCOL_ERROR, 'protocol_error', 'a message that is not one frame');
       return;
     }
-    if (this.#full) {
-      this.#backlog += message.length;
-      if (this.#backlog > this.#backlogBytes) {
-        this.#fail(CODE.TRY_AGAIN_LATER, 'websocket_limit', 'more than its receivers take');
-        return;
-      }
+    const waiting = this.#engine.feed(this.#connection, message);
+    // Where it cannot be stopped.
+    if (waiting > this.#backlogBytes)
+      this.#fail(CODE.TRY_AGAIN_LATER, 'websocket_limit', 'more than its receivers take');
+    else if (waiting >= FEED_BYTES && !this.#full) {
+      this.#full = true;
+      this.#socket.pause();
     }
-    if (this.#engine.feed(this.#connection, message) || this.#full) return;
-    // What cannot be stopped is counted.
-    this.#full = true;
-    this.#backlog = 0;
-    this.#socket.pause();
   }
 
   onDrain(): void {

@@ -41,7 +41,7 @@ class FakeEngine implements Engine {
   readonly dropped: [ConnectionId, CloseReason][] = [];
   onEvents: (events: readonly EngineEvent[]) => void = () => undefined;
   readonly openExternal = (): ConnectionId => this.id();
-  readonly feed = (): boolean => true;
+  readonly feed = (): number => 0;
   readonly take = (): undefined => undefined;
   readonly endExternal = (): void => undefined;
   readonly #answers = new Map<RequestId, (answer: Answer) => void>();

@@ -277,10 +277,10 @@ impl EngineHandle {
         Ok(float(self.engine.open_external(engine::ExternalSpec { listener, remote, local, chunk_octets })))
     }
 
-    /// Hands in bytes that have come in on an external connection, copied. False: no more before the event `room`.
+    /// Hands in bytes that have come in on an external connection, copied. Gives how many wait to be read.
     #[napi]
-    pub fn feed(&self, connection: f64, bytes: &[u8]) -> bool {
-        self.engine.feed(number(connection), bytes)
+    pub fn feed(&self, connection: f64, bytes: &[u8]) -> f64 {
+        float(self.engine.feed(number(connection), bytes) as u64)
     }
 
     /// Takes out whole frames for an external connection; what was taken before is sent.

@@ -214,14 +214,15 @@ impl Engine {
         connection
     }
 
-    /// Hands in bytes that have come in on an external connection. False: no more before [`Event::Room`].
-    pub fn feed(&self, connection: ConnectionId, bytes: &[u8]) -> bool {
-        let Some(pipe) = self.shared.pipe(connection) else { return true };
+    /// Hands in bytes that have come in on an external connection. Gives how many wait to be read: above some 64 KiB, no more
+    /// before [`Event::Room`].
+    pub fn feed(&self, connection: ConnectionId, bytes: &[u8]) -> usize {
+        let Some(pipe) = self.shared.pipe(connection) else { return 0 };
         let fed = pipe.feed(bytes);
         if fed.is_news {
             self.send(self.worker_of(connection), Command::Fed(connection));
         }
-        fed.has_room
+        fed.waiting
     }
 
     /// Takes out what goes out on an external connection, whole frames; what was taken before counts as sent from now on.

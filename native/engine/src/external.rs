@@ -50,7 +50,8 @@ struct Ends {
 pub struct Fed {
     /// The worker must be told.
     pub is_news: bool,
-    pub has_room: bool,
+    /// Bytes that wait to be read.
+    pub waiting: usize,
 }
 
 /// Bytes that may wait to be read before whoever feeds is told to stop.
@@ -64,7 +65,7 @@ impl Pipe {
         let mut state = lock(&self.state);
         state.input.extend_from_slice(bytes);
         state.full |= state.input.len() >= INPUT_BYTES;
-        Fed { is_news: !mem::replace(&mut state.told_input, true), has_room: !state.full }
+        Fed { is_news: !mem::replace(&mut state.told_input, true), waiting: state.input.len() }
     }
 
     /// The next piece of output, and whether the worker must be told that the one before is sent.

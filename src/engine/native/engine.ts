@@ -179,7 +179,7 @@ class NativeEngine implements Engine {
     return connection;
   }
 
-  feed(connection: ConnectionId, bytes: Uint8Array): boolean {
+  feed(connection: ConnectionId, bytes: Uint8Array): number {
     return this.#commands.feed(connection, bytes);
   }
 

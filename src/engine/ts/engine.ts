@@ -237,8 +237,8 @@ class TsEngine implements Engine {
     return id;
   }
 
-  feed(id: ConnectionId, bytes: Uint8Array): boolean {
-    return this.#external(id)?.feed(bytes) ?? true;
+  feed(id: ConnectionId, bytes: Uint8Array): number {
+    return this.#external(id)?.feed(bytes) ?? 0;
   }
 
   take(id: ConnectionId): Output | undefined {

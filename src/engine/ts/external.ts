@@ -1,4 +1,5 @@
 import { frameEnd } from '../../frame/frame-end.ts';
+import { FEED_BYTES } from '../engine.ts';
 import type { Output } from '../engine.ts';
 import type { Connection } from './connection.ts';
 import type { Plane } from './plane.ts';
@@ -41,16 +42,16 @@ export class ExternalTransport implements Transport {
     this.#owner = owner;
   }
 
-  /** False: no more until a `room` event. */
-  feed(bytes: Uint8Array): boolean {
-    if (this.#ended) return true;
+  /** Gives how many bytes wait to be read. */
+  feed(bytes: Uint8Array): number {
+    if (this.#ended) return 0;
     const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (this.#paused || this.#inputBytes > 0) {
       this.#input.push(Buffer.from(chunk));
       this.#inputBytes += chunk.length;
     } else this.#owner.onData(chunk);
-    this.#full ||= this.#inputBytes >= INPUT_BYTES;
-    return !this.#full;
+    this.#full ||= this.#inputBytes >= FEED_BYTES;
+    return this.#inputBytes;
   }
 
   take(): Output | undefined {
@@ -131,7 +132,7 @@ export class ExternalTransport implements Transport {
       this.#inputBytes -= chunk.length;
       this.#owner.onData(chunk);
     }
-    if (this.#ended || !this.#full || this.#inputBytes > INPUT_BYTES / 2) return;
+    if (this.#ended || !this.#full || this.#inputBytes > FEED_BYTES / 2) return;
     this.#full = false;
     this.#plane.emit({ type: 'room', connection: this.#connection.id });
   }
@@ -142,8 +143,5 @@ export class ExternalTransport implements Transport {
     this.#owner.onEnd(undefined);
   }
 }
-
-/** Bytes that may wait to be read before whoever feeds is told to stop. */
-const INPUT_BYTES = 65536;
 
 const NOTHING = Buffer.alloc(0);
