@@ -43,7 +43,6 @@ for (const stack of STACKS) {
         const answer = next(alice);
         await bob.send({ to: alice.path, contentType: 'text/plain', body: 'got it' });
         assert.equal(Buffer.from((await answer).body ?? []).toString(), 'got it');
-        assert.equal(relay.server.stats().dropped, 0);
       });
     }
 
