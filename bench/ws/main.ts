@@ -121,6 +121,7 @@ for (const scenario of SCENARIOS) {
     for (const engine of ENGINES) {
       for (const implementation of round % 2 === 0 ? IMPLEMENTATIONS : IMPLEMENTATIONS.toReversed()) {
         const started = await startRelay(implementation, engine);
+        console.error(`round ${round + 1}: ${scenario.name}, ${implementation}, ${engine}`);
         const { us, perS } = await traffic(started, scenario);
         await stop(started.relay);
         const name = `${implementation}, ${engine}`;
@@ -150,6 +151,7 @@ console.log(`\n| idle sessions | engine | uWebSockets.js | ws |\n|---|---|---|--
 for (const engine of ENGINES) {
   const cells: string[] = [];
   for (const implementation of IMPLEMENTATIONS) {
+    console.error(`idle sessions: ${implementation}, ${engine}`);
     const started = await startRelay(implementation, engine);
     cells.push(`${((await idle(started)) / 1024).toFixed(1)} KB`);
     await stop(started.relay);

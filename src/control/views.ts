@@ -6,11 +6,13 @@ import type { ControlSession, ControlTarget } from './target.ts';
 
 export function connectionView(info: ConnectionInfo, target: ControlTarget): object {
   const { tls } = info;
+  const uri = target.listeners.find(({ listener }) => listener === info.listener)?.uri ?? null;
+  const [plain, secure] = uri?.endsWith(';ws') === true ? ['ws', 'wss'] : ['tcp', 'tls'];
   return {
     id: info.connection,
     direction: info.direction,
-    listener: target.listeners.find(({ listener }) => listener === info.listener)?.uri ?? null,
-    transport: tls === undefined ? 'tcp' : 'tls',
+    listener: uri,
+    transport: tls === undefined ? plain : secure,
     remote: addressText(info.remote),
     local: addressText(info.local),
     state: info.state,

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
+import { isWebSocket } from '../config/listener-uri.ts';
 import type { ControlServer } from '../control/http.ts';
 import type { ControlSession, ControlTarget } from '../control/target.ts';
 import type { EngineChoice } from '../engine/choose.ts';
@@ -171,11 +172,14 @@ export class Operation implements ControlTarget, MetricsSource {
   }
 
   connectionCounts(): ConnectionCount[] {
-    return this.#parts.relay.counters.connections().map(({ listener, transport, count }) => ({
-      listener: listener === undefined ? 'out' : (this.#listener(listener)?.uri ?? String(listener)),
-      transport,
-      count,
-    }));
+    return this.#parts.relay.counters.connections().map(({ listener, transport, count }) => {
+      const at = listener === undefined ? undefined : this.#listener(listener);
+      return {
+        listener: listener === undefined ? 'out' : (at?.uri ?? String(listener)),
+        transport: at?.isWebSocket === true ? WEB_SOCKET[transport] : transport,
+        count,
+      };
+    });
   }
 
   get relay(): Relay['counters'] {
@@ -229,10 +233,12 @@ export class Operation implements ControlTarget, MetricsSource {
     });
   }
 
-  #listener(id: number): { uri: string; tls: boolean } | undefined {
+  #listener(id: number): { uri: string; tls: boolean; isWebSocket: boolean } | undefined {
     const at = this.listeners.findIndex(({ listener }) => listener === id);
     const entry = this.#config.listeners[at];
-    return entry === undefined ? undefined : { uri: entry.uri, tls: entry.scheme === 'msrps' };
+    if (entry === undefined) return undefined;
+    const tls = entry.scheme === 'msrps' || entry.scheme === 'wss';
+    return { uri: entry.uri, tls, isWebSocket: isWebSocket(entry) };
   }
 
   #makeTracer(hooks: Hooks): Tracer | undefined {
@@ -251,6 +257,9 @@ export class Operation implements ControlTarget, MetricsSource {
     });
   }
 }
+
+/** Transports of a WebSocket listener. */
+const WEB_SOCKET = { tcp: 'ws', tls: 'wss' } as const;
 
 function traceHook(hooks: Hooks): TraceHook | undefined {
   const hook = hooks.traceFilter?.bind(hooks);

@@ -3,7 +3,7 @@ import type { EngineStats } from '../engine/engine.ts';
 /** Open connections of one listener (`out`: those that this relay has made) over one transport. */
 export interface ConnectionCount {
   readonly listener: string;
-  readonly transport: 'tcp' | 'tls';
+  readonly transport: 'tcp' | 'tls' | 'ws' | 'wss';
   readonly count: number;
 }
 

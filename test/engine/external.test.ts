@@ -72,6 +72,23 @@ for (const { name, make } of ENGINES) {
       assert.equal(header(answer, 'X-A'), 'b');
     });
 
+    it('its frames are told when it is traced', async () => {
+      bench.engine.traceNew(3);
+      const ws = await External.open(bench);
+      const { uri, own } = ws.session('web');
+      const bob = await bench.connect();
+      bob.write(send('fromBob1', [uri, own], 'msrp://bob.example:1/b;tcp', 'hello'));
+      const got = await ws.request('SEND');
+      const answer = respondTo(got, 200);
+      ws.write(answer);
+      const of = (direction: 'in' | 'out') =>
+        bench.event('frame', (event) => event.connection === ws.connection && event.direction === direction);
+      const out = await of('out');
+      assert.deepEqual([out.bodyOctets, out.bodyKept], [5, 3]);
+      assert.equal(Buffer.from(out.bytes).toString(), got.raw.toString().replace('\r\nhello\r\n', '\r\nhel\r\n'));
+      assert.equal(Buffer.from((await of('in')).bytes).toString(), answer);
+    });
+
     it('limits refuse it as any other, and it has its time of probation', async () => {
       bench.engine.setLimits({ ...bench.limits, maxConnectionsPerIp: 1, probationMs: 5000 });
       const first = await External.open(bench);

@@ -126,6 +126,25 @@ for (const stack of STACKS) {
       assert.match(await auth({ Cookie: 'user=carol' }, `${strict.url}/msrp`), /^MSRP auth0001 200 /);
     });
 
+    it('operators see it with its transport and listener', async () => {
+      await using watched = await startWsRelay(stack, { more: 'control: {listen: "http:127.0.0.1:0"}' });
+      const { socket } = await handshake(watched.url);
+      while (watched.server.connections().length === 0) await new Promise((resolve) => setImmediate(resolve));
+      const control = watched.server.control as string;
+      const body = JSON.stringify({ jsonrpc: '2.0', method: 'list_connections', id: 1 });
+      const response = await fetch(`${control}/rpc`, {
+        method: 'POST',
+        body,
+        headers: { 'content-type': 'application/json' },
+      });
+      const text = await response.text();
+      assert.match(text, /"transport":"ws"/);
+      assert.ok(text.includes(`"listener":"${watched.ws.uri}"`), text);
+      const metrics = await (await fetch(`${control}/metrics`)).text();
+      assert.match(metrics, /msrpd_connections\{[^}]*transport="ws"[^}]*\} 1/);
+      socket?.terminate();
+    });
+
     it('a relay that drains takes nobody, and says so to those who are there', async () => {
       const draining = await startWsRelay(stack);
       const { closed } = await handshake(draining.url);
