@@ -1,6 +1,6 @@
 // Sets up a checkout: dependencies, then the compiled output, each only when it is missing or out of date.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -26,6 +26,7 @@ export async function build() {
   const { configSchema } = await import(pathToFileURL(join(root, 'dist', 'config', 'schema.js')).href);
   mkdirSync(join(root, 'dist', 'config'), { recursive: true });
   writeFileSync(join(root, 'dist', 'config', 'config.schema.json'), `${JSON.stringify(configSchema, undefined, 2)}\n`);
+  cpSync(join(root, 'src', 'control', 'page'), join(root, 'dist', 'control', 'page'), { recursive: true });
   chmodSync(join(root, 'dist', 'cli', 'main.js'), 0o755);
   writeFileSync(stamp, '');
 }

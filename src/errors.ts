@@ -31,6 +31,7 @@ const TABLE = {
   E_CONFIG: { layer: 'config', ends: 'refuse', text: 'configuration is not valid' },
   E_CONFIG_READ: { layer: 'config', ends: 'refuse', text: 'configuration cannot be read' },
   E_LISTEN: { layer: 'listen', ends: 'refuse', text: 'cannot listen' },
+  E_CONTROL: { layer: 'control', ends: 'refuse', text: 'control interface cannot be started' },
   E_TLS_MATERIAL: { layer: 'tls', ends: 'refuse', text: 'certificate or key cannot be used' },
   E_USERS: { layer: 'relay', ends: 'refuse', text: 'users file is not valid' },
   E_HOOKS: { layer: 'relay', ends: 'refuse', text: 'hooks module is not valid' },
@@ -46,7 +47,7 @@ const TABLE = {
   E_ARGUMENT: { layer: 'endpoint', ends: 'fail', text: 'bad argument' },
 } as const satisfies Record<string, ErrorRow>;
 
-export type ErrorLayer = 'frame' | 'syntax' | 'engine' | 'relay' | 'listen' | 'tls' | 'config' | 'endpoint';
+export type ErrorLayer = 'frame' | 'syntax' | 'engine' | 'relay' | 'listen' | 'control' | 'tls' | 'config' | 'endpoint';
 
 /** How an error ends. `status`: on the wire; `close`: the connection; `refuse`: start or reload; `fail`: a call rejects. */
 export interface ErrorRow {

@@ -21,9 +21,12 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   tls: ['engine', 'errors'],
   relay: ['engine', 'syntax', 'log', 'errors'],
   endpoint: ['syntax', 'frame', 'log', 'errors'],
-  config: ['relay', 'tls', 'engine', 'syntax', 'errors'],
-  listen: ['config', 'relay', 'tls', 'engine', 'log', 'errors'],
-  cli: ['listen', 'config', 'tls', 'endpoint', 'measure', 'parse', 'addon', 'syntax', 'log', 'errors'],
+  trace: ['engine', 'errors'],
+  metrics: ['engine'],
+  control: ['engine', 'log', 'errors'],
+  config: ['relay', 'control', 'trace', 'tls', 'engine', 'syntax', 'errors'],
+  listen: ['config', 'control', 'metrics', 'trace', 'relay', 'tls', 'engine', 'syntax', 'log', 'errors'],
+  cli: ['listen', 'config', 'control', 'tls', 'endpoint', 'measure', 'parse', 'addon', 'syntax', 'log', 'errors'],
   index: ['listen', 'config', 'relay', 'endpoint', 'parse', 'syntax', 'errors'],
 };
 

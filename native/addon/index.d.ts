@@ -107,6 +107,10 @@ export declare class EngineHandle {
   identify(connection: number, relay: string): void
   /** Closes a connection; a reason that is none of the contract is `command`. */
   closeConnection(connection: number, reason: string): void
+  /** Tells the frames of each connection that comes to be from now on, as `traceFrames` does. */
+  traceNew(bodyBytes: number): void
+  /** Tells the frames of a connection, each with at most so many octets of its body; below 0 ends that. */
+  traceFrames(connection: number, bodyBytes: number): void
   /** Moves the clock of an engine that has none of its own. */
   tick(nowMs: number): void
   /** Connections, as a JSON array: one text costs less than its objects, member by member. */

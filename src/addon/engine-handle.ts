@@ -101,6 +101,8 @@ export interface EngineHandle {
   refuseHop(hop: number, status: number): void;
   identify(connection: number, relay: string): void;
   closeConnection(connection: number, reason: string): void;
+  traceNew(bodyBytes: number): void;
+  traceFrames(connection: number, bodyBytes: number): void;
   tick(nowMs: number): void;
   /** JSON: an array of {@link ConnectionView}. One text costs less than its objects, member by member. */
   connections(): string;
@@ -141,8 +143,14 @@ export interface EngineNotice {
   uri?: string;
   pathLength?: number;
   tls?: TlsView;
+  /** A TLS handshake will follow. */
+  dialsTls?: boolean;
   handshake?: string;
   tlsDomain?: string;
+  /** Of a frame, in base64. */
+  bytes?: string;
+  bodyOctets?: number;
+  bodyKept?: number;
 }
 
 /** As `TlsInfo` of the contract. */
@@ -152,7 +160,7 @@ export interface TlsView {
   cipher: string;
   serverName?: string;
   resumed: boolean;
-  peer?: { verified: boolean; altNames: string[]; subject: string };
+  peer?: { verified: boolean; altNames: string[]; subject: string; issuer: string };
 }
 
 export interface ConnectionView {
@@ -210,6 +218,9 @@ export interface StatsView {
   interruptions: number;
   pauses: number;
   timeouts: number;
+  latency: number[];
+  latencySumMs: number;
+  traceFramesLost: number;
   handshakes: number;
   handshakeFailures: NamedCount[];
   /** Something is under way that a drain waits for. */

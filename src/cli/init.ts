@@ -112,9 +112,17 @@ tls:
     #   certificate: [chat-ecdsa.pem, chat-rsa.pem]
     #   private_key: [chat-ecdsa-key.pem, chat-rsa-key.pem]
 
+# Status page, control methods (msrpd ctl) and metrics. Beyond loopback only with a token_file: docs/control.md
+control:
+  listen: http:127.0.0.1:8055
+
+# Tracing to Homer, switched by msrpd trace on: docs/tracing.md
+# hep:
+#   hep_id: {homer: "10.0.0.2:9060;transport=tcp;version=3"}   # and under msrp: trace_destination: homer
+
 log:
   level: info
   destination: stdout
 
-# hooks: ./policy.mjs          # exports any of authenticate, authorize, nextHop, selectSocket
+# hooks: ./policy.mjs          # exports any of authenticate, authorize, nextHop, selectSocket, traceFilter
 `;

@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 // First: it is about what the other modules do while they are loaded.
 import { letYoungHeapGrow } from './young-heap.ts';
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { ERRORS, MsrpError } from '../errors.ts';
+import { version } from '../listen/version.ts';
 import { register as registerBench } from './bench.ts';
 import { register as registerCheck } from './check.ts';
+import { register as registerCtl } from './ctl.ts';
 import { CliError, EXIT } from './exit.ts';
 import { register as registerInit } from './init.ts';
 import { register as registerListen } from './listen.ts';
@@ -21,6 +22,7 @@ const COMMANDS = [
   registerListen,
   registerParse,
   registerBench,
+  registerCtl,
 ];
 
 // The reader of a pipe may have seen enough.
@@ -72,11 +74,6 @@ function fail(error: unknown): never {
 
 /** What refuses to start is a matter of configuration, but for what the machine does not have: a socket, an addon. */
 function isUsage(error: MsrpError): boolean {
-  if (error.code === 'E_LISTEN' || error.code === 'E_ADDON') return false;
+  if (error.code === 'E_LISTEN' || error.code === 'E_CONTROL' || error.code === 'E_ADDON') return false;
   return ERRORS[error.code].ends === 'refuse' || error.code === 'E_ARGUMENT';
-}
-
-function version(): string {
-  const file = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { Config } from '../config/config.ts';
 import { formatProblem, loadConfig, parseConfig } from '../config/load.ts';
+import { MsrpError } from '../errors.ts';
 import { startServer } from '../listen/server.ts';
 import type { Server, ServerOptions } from '../listen/server.ts';
 import { createLog } from '../log/log.ts';
@@ -37,6 +38,7 @@ async function serve(file: string | undefined): Promise<void> {
     config,
     log: log.logger,
     ...(engineOverride === undefined ? {} : { engineOverride }),
+    ...(file === undefined ? {} : { source: () => readAgain(file) }),
     ...(file === undefined ? { users: [[DEMO_USER, '', { password: DEMO_PASSWORD }]] } : {}),
   };
   const crash = (error: unknown): void => {
@@ -54,7 +56,7 @@ async function serve(file: string | undefined): Promise<void> {
   if (server.engine.kind === 'ts') letYoungHeapGrow();
   running = server;
   if (file === undefined) welcome(server, demoTls);
-  const signal = await signalled;
+  const signal = await Promise.race([signalled, server.ended.then(() => 'control')]);
   log.logger.info({ signal, drainMs: config.drainMs }, 'draining');
   await server.drain();
   log.logger.info('stopped');
@@ -93,15 +95,17 @@ async function reload(server: Server, file: string | undefined, log: Log): Promi
     return;
   }
   try {
-    const result = loadConfig(file);
-    if ('config' in result) await server.reload(result.config);
-    else {
-      const problems = result.problems.map(formatProblem);
-      log.logger.error({ problems }, 'configuration not reloaded');
-    }
+    await server.reload(readAgain(file));
   } catch (error) {
     log.logger.error({ err: error }, 'configuration not reloaded');
   }
+}
+
+/** Throws with every mistake. */
+function readAgain(file: string): Config {
+  const result = loadConfig(file);
+  if ('config' in result) return result.config;
+  throw new MsrpError('E_CONFIG', result.problems.map(formatProblem).join('; '));
 }
 
 const DEMO_USER = 'alice';
@@ -118,6 +122,7 @@ relay:
   allow_ip_use_path: true
   next_hops: {allow: [127.0.0.0/8]}
 log: {destination: stderr}
+control: {listen: "http:127.0.0.1:8055"}
 `;
 
 /** Undefined where nothing can be written: then there is no TLS. */
@@ -149,6 +154,7 @@ function welcome(server: Server, tls: DevelopmentFiles | undefined): void {
 
   listening on   ${server.listeners.map(({ uri }) => uri).join(', ')}
   engine         ${kind}, framer ${framer} (${reason})
+  status page    ${server.control}
   demo user      ${DEMO_USER}, password ${DEMO_PASSWORD}
 
 What next, in two more terminals:

@@ -1,8 +1,10 @@
 import { accessSync, constants, statSync } from 'node:fs';
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import type { ConfigProblem } from './config.ts';
+import { isLoopback } from '../control/address.ts';
 import { hopPatternProblem } from '../relay/next-hop/policy.ts';
+import { checkOperation } from './check-operation.ts';
 import { checkTlsDomain, commaList } from './check-tls.ts';
 import { parseAuthority, parseListenerUri, parseOwnName } from './listener-uri.ts';
 import type { ListenerUri } from './listener-uri.ts';
@@ -53,6 +55,12 @@ class MeaningChecker {
     );
     this.#relay(record(raw.relay));
     this.#limits(record(raw.msrp), record(raw.limits));
+    checkOperation(raw, {
+      wrong: (path, message) => this.#wrong(path, message),
+      warn: (path, message) => this.#warn(path, message),
+      file: (path, name) => this.#file(path, name),
+      folder: this.#folder,
+    });
     if (typeof raw.hooks === 'string') this.#file(['hooks'], raw.hooks);
   }
 
@@ -245,13 +253,4 @@ function isBad(bad: ReadonlySet<string>, key: string): boolean {
 function* strings(value: unknown): Generator<[number, string]> {
   if (!Array.isArray(value)) return;
   for (const [i, entry] of value.entries()) if (typeof entry === 'string') yield [i, entry];
-}
-
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
-LOOPBACK.addAddress('::1', 'ipv6');
-
-function isLoopback(address: string): boolean {
-  const kind = isIP(address);
-  return kind === 0 ? address.toLowerCase() === 'localhost' : LOOPBACK.check(address, kind === 4 ? 'ipv4' : 'ipv6');
 }

@@ -1,6 +1,7 @@
 import type { EngineLimits } from '../engine/engine.ts';
 import type { RelaySettings } from '../relay/settings.ts';
 import type { TlsDomainFiles } from '../tls/domain.ts';
+import type { TraceSettings } from '../trace/settings.ts';
 import type { ListenerUri } from './listener-uri.ts';
 
 /** A configuration that has been checked: units in names, paths absolute. */
@@ -16,6 +17,10 @@ export interface Config {
   readonly hooks: string | undefined;
   readonly drainMs: number;
   readonly tlsDomains: Readonly<Record<string, TlsDomainFiles>>;
+  readonly trace: TraceSettings;
+  /** Undefined: no control interface. */
+  readonly control: { readonly host: string; readonly port: number; readonly tokenFile?: string } | undefined;
+  readonly metricsPath: string;
   readonly log: { readonly level: string; readonly destination: string };
 }
 

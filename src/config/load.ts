@@ -5,6 +5,7 @@ import { checkMeaning } from './check-meaning.ts';
 import { domainFiles } from './check-tls.ts';
 import type { Config, ConfigProblem } from './config.ts';
 import { parseAuthority, parseListenerUri, parseOwnName } from './listener-uri.ts';
+import { readOperation } from './operation.ts';
 import type { RawConfig } from './raw.ts';
 import { ConfigSource } from './source.ts';
 import { validate } from './validate.ts';
@@ -114,6 +115,7 @@ function normalise(raw: RawConfig, folder: string): Config {
         domainFiles(domain, (part) => resolve(folder, part)),
       ]),
     ),
+    ...readOperation(raw, path),
     log: raw.log,
   };
 }

@@ -10,6 +10,11 @@ export interface RawConfig {
     cert_check_on_conn_reusage: boolean;
     connect_timeout: number;
     transaction_timeout: number;
+    trace_destination?: string;
+    trace_on: boolean;
+    trace_filter_route: RawTraceRule[];
+    trace_frames: 'none' | 'headers' | 'bodies';
+    trace_body_bytes: number;
   };
   relay: {
     auth_realm?: string;
@@ -45,8 +50,31 @@ export interface RawConfig {
     drain_s: number;
   };
   tls: { domains: Record<string, RawTlsDomain> };
+  hep: {
+    hep_id: Record<string, string>;
+    hep_capture_id: number;
+    homer5_on: boolean;
+    homer5_delim: string;
+    opensips_proto_numbers: boolean;
+    opensips_address_order: boolean;
+    queue_bytes: number;
+    ca_list?: string;
+    verify_cert: boolean;
+  };
+  control: { listen?: string; token_file?: string };
+  metrics: { path: string };
   log: { level: string; destination: string };
   hooks?: string;
+}
+
+interface RawTraceRule {
+  action: 'trace' | 'drop';
+  peer?: string;
+  port?: number;
+  listener?: string;
+  direction?: 'in' | 'out';
+  user?: string;
+  tls_name?: string;
 }
 
 export interface RawTlsDomain {

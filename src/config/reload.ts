@@ -19,4 +19,10 @@ export function compareConfig(before: Config, after: Config): ConfigChange {
   return { reloadable, needsRestart };
 }
 
-const FIXED: ReadonlySet<keyof Config> = new Set<keyof Config>(['engine', 'workers', 'listeners']);
+const FIXED: ReadonlySet<keyof Config> = new Set<keyof Config>([
+  'engine',
+  'workers',
+  'listeners',
+  'control',
+  'metricsPath',
+]);

@@ -3,71 +3,9 @@
  * is named after. The published file, the documentation and the validation come from here.
  */
 
-/** One key of the schema. `opensips`: module and parameter; `unit`: of the number. */
-export interface SchemaNode {
-  readonly type?: string | readonly string[];
-  readonly description?: string;
-  readonly default?: unknown;
-  readonly unit?: string;
-  readonly opensips?: string;
-  readonly properties?: Readonly<Record<string, SchemaNode>>;
-  readonly patternProperties?: Readonly<Record<string, SchemaNode>>;
-  readonly items?: SchemaNode;
-  readonly [keyword: string]: unknown;
-}
-
-const text = (description: string, more: SchemaNode = {}): SchemaNode => ({
-  type: 'string',
-  minLength: 1,
-  description,
-  ...more,
-});
-const flag = (value: boolean, description: string, more: SchemaNode = {}): SchemaNode => ({
-  type: 'boolean',
-  default: value,
-  description,
-  ...more,
-});
-const count = (value: number, unit: string, description: string, more: SchemaNode = {}): SchemaNode => ({
-  type: 'integer',
-  minimum: 0,
-  maximum: 2 ** 31 - 1,
-  default: value,
-  unit,
-  description,
-  ...more,
-});
-const group = (
-  description: string,
-  properties: Readonly<Record<string, SchemaNode>>,
-  more: SchemaNode = {},
-): SchemaNode => ({
-  type: 'object',
-  description,
-  default: {},
-  additionalProperties: false,
-  properties,
-  ...more,
-});
-const list = (description: string, items: SchemaNode, more: SchemaNode = {}): SchemaNode => ({
-  type: 'array',
-  default: [],
-  description,
-  items,
-  ...more,
-});
-
-const limit = (value: number, unit: string, description: string, more: SchemaNode = {}): SchemaNode =>
-  count(value, unit, `${description} 0 is no limit.`, more);
-
-const files = (description: string, more: SchemaNode = {}): SchemaNode => ({
-  type: ['string', 'array'],
-  minLength: 1,
-  minItems: 1,
-  items: { type: 'string', minLength: 1 },
-  description,
-  ...more,
-});
+import { TRACE_KEYS, CONTROL, HEP, METRICS } from './schema-operation.ts';
+import { count, files, flag, group, limit, list, text } from './schema-node.ts';
+import type { SchemaNode } from './schema-node.ts';
 
 const TLS_DOMAIN: SchemaNode = {
   type: 'object',
@@ -187,6 +125,7 @@ export const configSchema: SchemaNode = {
       transaction_timeout: count(30, 's', 'Time that a next hop has for its response (RFC 4975 section 7.1.1).', {
         minimum: 1,
       }),
+      ...TRACE_KEYS,
     }),
     relay: group('The relay of RFC 4976.', {
       auth_realm: text('Realm of the challenge. Default: the host of the To-Path URI.', {
@@ -260,6 +199,9 @@ export const configSchema: SchemaNode = {
         patternProperties: { '^[A-Za-z0-9_.-]+$': TLS_DOMAIN },
       },
     }),
+    hep: HEP,
+    control: CONTROL,
+    metrics: METRICS,
     log: group('Log.', {
       level: {
         enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
@@ -268,16 +210,6 @@ export const configSchema: SchemaNode = {
       },
       destination: text('`stdout`, `stderr`, or a file, which is opened again on SIGHUP.', { default: 'stdout' }),
     }),
-    hooks: text('Module that exports any of `authenticate`, `authorize`, `nextHop`, `selectSocket`.'),
+    hooks: text('Module that exports any of `authenticate`, `authorize`, `nextHop`, `selectSocket`, `traceFilter`.'),
   },
-};
-
-/** Keys of the whole design that this version does not serve, by dotted path: they are refused with that word. */
-export const NOT_YET: Readonly<Record<string, string>> = {
-  hep: 'tracing over HEP',
-  control: 'the control API',
-  metrics: 'metrics',
-  'msrp.trace_destination': 'tracing over HEP',
-  'msrp.trace_on': 'tracing over HEP',
-  'msrp.trace_filter_route': 'tracing over HEP',
 };

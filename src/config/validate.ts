@@ -1,10 +1,9 @@
 import { Ajv } from 'ajv';
 import type { ErrorObject } from 'ajv';
 import type { ConfigProblem } from './config.ts';
-import { NOT_YET, configSchema } from './schema.ts';
-import type { SchemaNode } from './schema.ts';
+import { configSchema } from './schema.ts';
+import type { SchemaNode } from './schema-node.ts';
 import type { ConfigSource } from './source.ts';
-import { keyText } from './source.ts';
 
 const ajv = new Ajv({ allErrors: true, useDefaults: true, verbose: true, allowUnionTypes: true, strictTypes: false });
 ajv.addVocabulary(['unit', 'opensips']);
@@ -20,7 +19,7 @@ export function validate(source: ConfigSource, value: unknown): ConfigProblem[] 
     const path = pathOf(error.instancePath, value);
     if (error.keyword === 'additionalProperties') {
       const name = (error.params as { additionalProperty: string }).additionalProperty;
-      problems.push(source.problem([...path, name], unknownKey(path, name, error.parentSchema as SchemaNode)));
+      problems.push(source.problem([...path, name], unknownKey(name, error.parentSchema as SchemaNode)));
     } else problems.push(source.problem(path, messageOf(error)));
   }
   return problems;
@@ -38,10 +37,7 @@ function pathOf(pointer: string, value: unknown): (string | number)[] {
   return path;
 }
 
-function unknownKey(path: readonly (string | number)[], name: string, schema: SchemaNode): string {
-  const dotted = keyText([...path, name]);
-  const later = NOT_YET[dotted] ?? NOT_YET[dotted.replace(/^tls\.domains\.[^.]+/, 'tls.domains.*')];
-  if (later !== undefined) return `${later} is not available in this version`;
+function unknownKey(name: string, schema: SchemaNode): string {
   const known = Object.keys(schema.properties ?? {});
   const near = known.map((key) => [key, distance(key, name)] as const).toSorted((a, b) => a[1] - b[1])[0];
   const hint = near !== undefined && near[1] <= Math.max(2, name.length / 3) ? `; did you mean ${near[0]}?` : '';

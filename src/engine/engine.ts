@@ -44,6 +44,14 @@ export interface Engine {
   identify(connection: ConnectionId, relay: string): void;
   closeConnection(connection: ConnectionId, reason: CloseReason): void;
 
+  /** As {@link traceFrames} for each connection that opens from now on, from its first frame on; −1 ends it. */
+  traceNew(bodyBytes: number): void;
+  /**
+   * From now on each frame of a connection comes up as a `frame` event with at most `bodyBytes` of its body; −1 ends it. What
+   * is not traced costs nothing. Begins with the next frame that begins with a read, or a write, of its own.
+   */
+  traceFrames(connection: ConnectionId, bodyBytes: number): void;
+
   connections(): ConnectionInfo[];
   sessions(): SessionInfo[];
   stats(): EngineStats;
@@ -247,10 +255,19 @@ export interface TlsInfo {
     /** dNSName and iPAddress entries. */
     readonly altNames: readonly string[];
     readonly subject: string;
+    readonly issuer: string;
   };
 }
 
-export type EngineEvent = OpenedEvent | ClosedEvent | RequestEvent | HopEvent | SessionClosedEvent | AuthRejectedEvent;
+export type EngineEvent =
+  | OpenedEvent
+  | ClosedEvent
+  | DiallingEvent
+  | FrameEvent
+  | RequestEvent
+  | HopEvent
+  | SessionClosedEvent
+  | AuthRejectedEvent;
 
 /** A connection is usable (TLS handshake done). */
 export interface OpenedEvent {
@@ -263,11 +280,39 @@ export interface OpenedEvent {
   readonly tls?: TlsInfo;
 }
 
+/** A candidate of a next hop is being connected: `opened` or `closed` follows, or the next candidate. */
+export interface DiallingEvent {
+  readonly type: 'dialling';
+  readonly connection: ConnectionId;
+  readonly remote: SocketAddress;
+  /** A TLS handshake will follow. */
+  readonly tls?: boolean;
+}
+
+/**
+ * A frame of a traced connection, as it was on the wire; a long SEND comes when it has passed by. Those that are queued when a
+ * connection closes, and still go out, come before `closed`.
+ */
+export interface FrameEvent {
+  readonly type: 'frame';
+  readonly connection: ConnectionId;
+  /** Seen from the relay. */
+  readonly direction: 'in' | 'out';
+  /** Head, what is kept of the body, end-line. Holds secrets: session-ids, digests. */
+  readonly bytes: Uint8Array;
+  /** Octets of the body, and how many of them are in `bytes`. */
+  readonly bodyOctets: number;
+  readonly bodyKept: number;
+}
+
 /** A connection has gone, or never came to be. Its sessions are closed by events before this one. */
 export interface ClosedEvent {
   readonly type: 'closed';
   readonly connection: ConnectionId;
   readonly direction: 'in' | 'out';
+  /** Where it was accepted, and its own end; absent where there was none. */
+  readonly listener?: ListenerId;
+  readonly local?: SocketAddress;
   readonly remote: SocketAddress;
   readonly reason: CloseReason;
   /**
@@ -435,6 +480,17 @@ export interface EngineStats {
   /** Times that reading of a connection stopped because an outbox was full. */
   readonly pauses: number;
   readonly timeouts: number;
+  /** Transactions that were answered, by the time from the last octet that was queued to the response. */
+  readonly latency: {
+    /** One for each of {@link LATENCY_BOUNDS_MS} (at most that long), and one for what took longer. Not cumulative. */
+    readonly counts: readonly number[];
+    readonly sumMs: number;
+  };
+  /** Frames of traced connections that were not told, since too many waited to be: tracing slows no message down. */
+  readonly traceFramesLost: number;
 }
+
+/** Bounds of {@link EngineStats.latency} in ms. Time is that of a turn, so the native engine tells whole milliseconds. */
+export const LATENCY_BOUNDS_MS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000] as const;
 
 export type FrameKind = 'SEND' | 'REPORT' | 'AUTH' | 'other' | 'response';

@@ -8,8 +8,10 @@ import { chooseEngine } from '../engine/choose.ts';
 import type { EngineChoice } from '../engine/choose.ts';
 import type {
   BoundListener,
+  ConnectionId,
   ConnectionInfo,
   Engine,
+  EngineEvent,
   EngineStats,
   OwnAuthority,
   SessionInfo,
@@ -24,6 +26,7 @@ import type { SessionEntry } from '../relay/sessions.ts';
 import { TlsDomains } from '../tls/domains.ts';
 import type { TlsDomainInfo } from '../tls/domains.ts';
 import { EXPIRY_WARNING_DAYS } from '../tls/material.ts';
+import { Operation } from './operation.ts';
 import { pooledRandom } from './pooled-random.ts';
 
 export interface ServerOptions {
@@ -33,6 +36,8 @@ export interface ServerOptions {
   readonly users?: readonly (readonly [user: string, realm: string, secret: { readonly password: string }])[];
   /** Value of MSRPD_ENGINE. */
   readonly engineOverride?: string;
+  /** Reads the configuration again where it came from, for `reload` of the control interface; throws when it has mistakes. */
+  readonly source?: () => Config;
 }
 
 /** A listener that is bound. */
@@ -53,8 +58,15 @@ export class Server {
   readonly #relay: Relay;
   readonly #log: Logger;
   readonly #users: NonNullable<ServerOptions['users']>;
+  readonly #operation: Operation;
   #config: Config;
   #tls: TlsDomains;
+  #draining: Promise<void> | undefined;
+  #ended: () => void = () => undefined;
+  /** Settles when the server has drained or stopped, whoever asked for it. */
+  readonly ended = new Promise<void>((resolve) => {
+    this.#ended = resolve;
+  });
 
   constructor(parts: {
     choice: EngineChoice;
@@ -64,6 +76,7 @@ export class Server {
     listeners: readonly ServerListener[];
     config: Config;
     users: NonNullable<ServerOptions['users']>;
+    operation: Operation;
     tls: TlsDomains;
   }) {
     this.engine = parts.choice;
@@ -73,6 +86,7 @@ export class Server {
     this.#log = parts.log;
     this.#config = parts.config;
     this.#users = parts.users;
+    this.#operation = parts.operation;
     this.#tls = parts.tls;
   }
 
@@ -87,6 +101,7 @@ export class Server {
     this.#relay.reload(parts);
     this.#engine.setLimits(config.limits);
     this.#engine.setAuthorities(authorities(config, this.listeners));
+    this.#operation.reload(config, parts.hooks);
     this.#log.level = config.log.level;
     // What needs a restart stays as it was, so that the next reload says so again.
     this.#config = {
@@ -94,6 +109,8 @@ export class Server {
       engine: this.#config.engine,
       workers: this.#config.workers,
       listeners: this.#config.listeners,
+      control: this.#config.control,
+      metricsPath: this.#config.metricsPath,
     };
     this.#log.info(change, 'configuration reloaded');
     return change;
@@ -133,15 +150,34 @@ export class Server {
   }
 
   /** Takes no new connections and sessions, lets what is under way finish (`limits.drain_s`), then stops. */
-  async drain(): Promise<void> {
-    this.#relay.drain();
-    await this.#engine.drain(this.#config.drainMs);
-    this.#relay.stop();
+  drain(): Promise<void> {
+    this.#draining ??= (async () => {
+      this.#relay.drain();
+      await this.#engine.drain(this.#config.drainMs);
+      await this.#close();
+    })();
+    return this.#draining;
   }
 
   async stop(): Promise<void> {
     await this.#engine.stop();
+    await this.#close();
+  }
+
+  async #close(): Promise<void> {
     this.#relay.stop();
+    await this.#operation.close();
+    this.#ended();
+  }
+
+  /** True from the beginning of a drain on. */
+  get draining(): boolean {
+    return this.#draining !== undefined;
+  }
+
+  /** Where the control interface listens: `http://127.0.0.1:8055`; undefined when there is none. */
+  get control(): string | undefined {
+    return this.#operation.url;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -181,10 +217,22 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     },
     random: pooledRandom(),
   };
-  const engine = choice.create({ limits: config.limits, environment, onEvents: (events) => relay.handle(events) });
+  const onEvents = (events: readonly EngineEvent[]): void => {
+    relay.handle(events);
+    operation.handle(events);
+  };
+  const engine = choice.create({ limits: config.limits, environment, onEvents });
   const resolver = new NextHopResolver({ nowMs: environment.nowMs, random: Math.random });
-  const relay = new Relay({ ...parts, engine, environment, log, resolver });
+  const onSession = (connection: ConnectionId, user: string): void => operation.onUser(connection, user);
+  const relay = new Relay({ ...parts, engine, environment, log, resolver, onSession });
   const listeners: ServerListener[] = [];
+  const { nowMs } = environment;
+  const operation = new Operation(
+    { choice, engine, relay, log, listeners, nowMs, source: options.source },
+    config,
+    parts.hooks,
+  );
+  const server = new Server({ choice, engine, relay, log, listeners, config, users, operation, tls: parts.tls });
   try {
     for (const entry of config.listeners) {
       const { address: wanted, port: wantedPort, tlsDomain } = entry;
@@ -207,19 +255,19 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         'listening',
       );
     }
+    engine.setAuthorities(authorities(config, listeners));
+    await operation.start(server);
   } catch (error) {
-    await engine.stop();
-    relay.stop();
+    await server.stop();
     throw error;
   }
   warnOfExpiry(parts.tls, log);
-  engine.setAuthorities(authorities(config, listeners));
   const { kind, framer, version, reason } = choice;
   log.info(
     { engine: kind, framer, ...(version === undefined ? {} : { version }), reason, node: process.version },
     'engine chosen',
   );
-  return new Server({ choice, engine, relay, log, listeners, config, users, tls: parts.tls });
+  return server;
 }
 
 /** Everything that is read from files, checked. */

@@ -22,6 +22,15 @@ export interface Hooks {
     method: string;
     pathLength: number;
   }): MaybePromise<undefined | null | { refuse: number } | { host: string; port: number; tls?: boolean }>;
+  /** Whether a connection is traced; asked while tracing is on only. Replaces `msrp.trace_filter_route`. */
+  traceFilter?(connection: {
+    direction: 'in' | 'out';
+    remote: { address: string; port: number };
+    local: { address: string; port: number };
+    listener: string | undefined;
+    user: string | undefined;
+    tlsName: string | undefined;
+  }): MaybePromise<boolean | 'trace' | 'drop'>;
   /** Local address to dial a next hop from. */
   selectSocket?(request: {
     user: string;
@@ -33,7 +42,13 @@ export interface Hooks {
 
 type MaybePromise<T> = T | Promise<T>;
 
-const HOOK_NAMES = ['authenticate', 'authorize', 'nextHop', 'selectSocket'] as const satisfies readonly (keyof Hooks)[];
+const HOOK_NAMES = [
+  'authenticate',
+  'authorize',
+  'nextHop',
+  'selectSocket',
+  'traceFilter',
+] as const satisfies readonly (keyof Hooks)[];
 
 /** Loads a hooks module; rejects with `E_HOOKS` when it cannot be loaded or exports what is no hook. */
 export async function loadHooks(path: string): Promise<Hooks> {

@@ -9,6 +9,8 @@ import type {
   OpenedEvent,
   RequestEvent,
   SessionClosedEvent,
+  SessionCloseReason,
+  SessionId,
   TlsInfo,
 } from '../engine/engine.ts';
 import { escapePeer, redactUri } from '../log/escape.ts';
@@ -18,6 +20,7 @@ import { parseUri, sameUriText } from '../syntax/uri.ts';
 import { authenticate } from './auth/authenticate.ts';
 import type { AuthOutcome } from './auth/authenticate.ts';
 import { NonceSource, nonceBinding } from './auth/nonce.ts';
+import { RelayCounters } from './counters.ts';
 import { readSecret } from './credentials.ts';
 import type { CredentialStore, Secret } from './credentials.ts';
 import { isFailure, runHook } from './hooks.ts';
@@ -51,6 +54,8 @@ export interface RelayOptions extends RelayParts {
   readonly environment: RelayEnvironment;
   readonly log: Logger;
   readonly resolver: NextHopResolver;
+  /** A user has opened a session on a connection. */
+  readonly onSession?: (connection: ConnectionId, user: string) => void;
 }
 
 /** What is kept of a connection that events were seen of. */
@@ -65,10 +70,12 @@ interface Peer {
 
 /** The control plane of an RFC 4976 relay: AUTH, sessions and next hops. It sees no SEND. */
 export class Relay {
+  readonly counters = new RelayCounters();
   readonly #engine: Engine;
   readonly #environment: RelayEnvironment;
   readonly #log: Logger;
   readonly #resolver: NextHopResolver;
+  readonly #onSession: (connection: ConnectionId, user: string) => void;
   readonly #nonces: NonceSource;
   readonly #sessions = new SessionRegistry();
   readonly #peers = new Map<ConnectionId, Peer>();
@@ -87,6 +94,7 @@ export class Relay {
     this.#environment = options.environment;
     this.#log = options.log;
     this.#resolver = options.resolver;
+    this.#onSession = options.onSession ?? (() => undefined);
     this.#settings = options.settings;
     this.#credentials = options.credentials;
     this.#hooks = options.hooks;
@@ -125,6 +133,13 @@ export class Relay {
   /** All sessions, for the views of operators. */
   sessions(): SessionEntry[] {
     return [...this.#sessions.values()];
+  }
+
+  /** Ends a session; false when there is none of that number. */
+  closeSession(session: SessionId): boolean {
+    const entry = this.#sessions.get(session);
+    if (entry !== undefined) this.#end(entry, 'command');
+    return entry !== undefined;
   }
 
   /** No new sessions from now on. */
@@ -173,6 +188,7 @@ export class Relay {
   #onOpened(event: OpenedEvent): void {
     const { connection, direction, listener, remote, tls } = event;
     const isRelay = direction === 'out';
+    this.counters.connection(listener, tls !== undefined, 1);
     this.#peers.set(connection, { listener, remote: remote.address, tls, isRelay, failures: 0 });
     const { address, port } = remote;
     this.#log.debug({ connection, direction, listener, address, port, tls: tls?.protocol }, 'connection opened');
@@ -180,6 +196,8 @@ export class Relay {
 
   #onClosed(event: ClosedEvent): void {
     const { connection, direction, reason, detail, bytesIn, bytesOut, remote } = event;
+    const peer = this.#peers.get(connection);
+    if (peer !== undefined) this.counters.connection(peer.listener, peer.tls !== undefined, -1);
     this.#peers.delete(connection);
     this.#nonces.forget(nonceBinding(connection));
     const fields = {
@@ -203,8 +221,7 @@ export class Relay {
   }
 
   /** Its place is free at once, whenever the engine says that it has ended. */
-  #release({ session }: SessionEntry): void {
-    const reason = 'released';
+  #end({ session }: SessionEntry, reason: SessionCloseReason): void {
     this.#engine.closeSession(session, reason);
     this.#onSessionClosed({ session, reason });
   }
@@ -212,6 +229,7 @@ export class Relay {
   #onSessionClosed(event: Pick<SessionClosedEvent, 'session' | 'reason'>): void {
     const entry = this.#sessions.remove(event.session);
     if (entry === undefined) return;
+    this.counters.sessionClosed(event.reason);
     const { user, realm, uri, connection } = entry;
     const { session, reason } = event;
     this.#log.info(
@@ -255,6 +273,7 @@ export class Relay {
           'AUTH refused',
         );
       }
+      this.counters.authAnswered(outcome.answer.status);
       this.#engine.answer(event.request, outcome.answer);
       if (outcome.failed) this.#countFailure(connection);
     }
@@ -286,7 +305,7 @@ export class Relay {
     if (granted.expiresS === 0) {
       for (const entry of this.#sessions.values()) {
         if (entry.connection === connection && entry.client === fromPath[0] && isOf(entry, user, realm))
-          this.#release(entry);
+          this.#end(entry, 'released');
       }
       this.#answer(event, 200, [['Expires', '0'], ...granted.headers]);
       return;
@@ -317,6 +336,8 @@ export class Relay {
       exclusivePeer: this.#settings.exclusivePeer,
     });
     this.#sessions.add({ session, uri, user, realm, connection, client: fromPath[0] as string, relay, expiresAtMs });
+    this.counters.sessionsOpened++;
+    this.#onSession(connection, user);
     this.#log.info(
       { session, connection, user: escapePeer(user), realm, uri: redactUri(uri), relay, expiresS: verdict.expiresS },
       'session opened',
@@ -349,7 +370,7 @@ export class Relay {
     }
     const { session } = entry;
     if (granted.expiresS === 0) {
-      this.#release(entry);
+      this.#end(entry, 'released');
       this.#answer(event, 200, [['Expires', '0'], ...granted.headers]);
       return;
     }
@@ -442,6 +463,7 @@ export class Relay {
   }
 
   #answer(event: RequestEvent, status: number, headers: readonly Header[]): void {
+    if (event.method === 'AUTH') this.counters.authAnswered(status);
     this.#engine.answer(event.request, { status, comment: statusComment(status), headers });
   }
 }

@@ -19,7 +19,8 @@ export interface TlsDomainInfo {
   readonly role: TlsDomainType;
   readonly matchAddress: readonly string[];
   readonly matchName: readonly string[];
-  /** Undefined members: the domain has no certificate. */
+  /** The members from here on are undefined where the domain has no certificate. */
+  readonly file?: string;
   readonly subject?: string;
   readonly issuer?: string;
   readonly serial?: string;
@@ -114,10 +115,11 @@ export class TlsDomains {
       const { type: role, matchAddress, matchName } = files;
       const about = { name: domain.name, role, matchAddress, matchName };
       if (domain.identities.length === 0) return [about];
-      return domain.identities.map(({ certificate }) => {
+      return domain.identities.map(({ certificate }, i) => {
         const leaf = readCertificates(certificate, domain.name)[0] as ReturnType<typeof readCertificates>[number];
         return {
           ...about,
+          file: files.certificateFiles[i] ?? '',
           subject: oneLine(leaf.subject),
           issuer: oneLine(leaf.issuer),
           serial: leaf.serialNumber,

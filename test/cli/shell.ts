@@ -10,6 +10,7 @@ export interface Running {
   readonly child: ChildProcess;
   readonly out: () => string;
   readonly err: () => string;
+  /** The exit code; its deadline counts from when one asks. */
   readonly exit: Promise<number | null>;
   /** Waits for a pattern on stdout. */
   readonly says: (pattern: RegExp) => Promise<RegExpExecArray>;
@@ -54,11 +55,9 @@ export class Shell {
     });
     child.stdin.on('error', () => undefined);
     child.stdin.end(options.input ?? '');
-    const exit = within(
-      `the end of ${args.join(' ')}`,
-      new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code))),
-    );
-    void exit.catch(() => undefined).then(() => this.#children.delete(child));
+    const closed = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)));
+    void closed.then(() => this.#children.delete(child));
+    const what = `the end of ${args.join(' ')}`;
     const says = async (pattern: RegExp): Promise<RegExpExecArray> => {
       const wait = async (): Promise<RegExpExecArray> => {
         for (;;) {
@@ -73,7 +72,15 @@ export class Shell {
       };
       return within(String(pattern), wait());
     };
-    return { child, out: () => out, err: () => err, exit, says };
+    return {
+      child,
+      out: () => out,
+      err: () => err,
+      get exit() {
+        return within(what, closed);
+      },
+      says,
+    };
   }
 
   async run(

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { it } from 'node:test';
 import { configSchema } from '../../src/config/schema.ts';
-import type { SchemaNode } from '../../src/config/schema.ts';
+import type { SchemaNode } from '../../src/config/schema-node.ts';
 
 /** Dotted keys of the schema with their nodes; groups are not keys of their own. */
 function keysOf(node: SchemaNode, prefix = ''): [string, SchemaNode][] {

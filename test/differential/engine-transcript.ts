@@ -6,6 +6,7 @@ import type {
   EngineEvent,
   EngineFactory,
   EngineStats,
+  FrameEvent,
   SessionId,
 } from '../../src/engine/engine.ts';
 import { ManualClock, Peer, TEST_LIMITS, respondTo, within } from '../engine/harness.ts';
@@ -28,9 +29,12 @@ export function compare(one: Transcript, other: Transcript): void {
   }
 }
 
-/** Runs a script on an engine of its own. `workers`: its threads, to know when all of them are quiet. */
-export async function run(make: EngineFactory, script: readonly Step[], workers = 1): Promise<Transcript> {
-  const stage = new Stage(make, workers);
+/**
+ * Runs a script on an engine of its own. `workers`: its threads, to know when all of them are quiet. `traced`: octets of bodies that the
+ * frames of all connections are traced with; −1: they are not.
+ */
+export async function run(make: EngineFactory, script: readonly Step[], workers = 1, traced = -1): Promise<Transcript> {
+  const stage = new Stage(make, workers, traced);
   try {
     await stage.open();
     for (const step of script) await stage.step(step);
@@ -60,6 +64,7 @@ class Stage {
   readonly #engine: Engine;
   readonly #clock = new ManualClock();
   readonly #workers: number;
+  readonly #traced: number;
   readonly #limits = { ...TEST_LIMITS, idleMs: 60_000, lineBytes: 1000 };
   readonly #links: Link[] = [];
   readonly #current = new Map<Name, Link>();
@@ -74,8 +79,9 @@ class Stage {
   #tid = 0;
   #random = 7;
 
-  constructor(make: EngineFactory, workers: number) {
+  constructor(make: EngineFactory, workers: number, traced: number) {
     this.#workers = workers;
+    this.#traced = traced;
     this.#engine = make({
       limits: this.#limits,
       environment: {
@@ -93,6 +99,7 @@ class Stage {
 
   async open(): Promise<void> {
     this.#engine.setAuthorities([{ host: 'relay.example', port: 2855 }]);
+    this.#engine.traceNew(this.#traced);
     const bound = await this.#engine.listen({ address: '127.0.0.1', port: 0 });
     this.#port = bound.port;
     this.#target = await this.#serve();
@@ -112,8 +119,10 @@ class Stage {
 
   /** What is left at the end. */
   close(): void {
-    const { bytesIn, bytesOut, ...stats } = this.#engine.stats();
-    this.lines.push(`bytes ${bytesIn} ${bytesOut}`, ...linesOf(stats));
+    const { bytesIn, bytesOut, latency, ...stats } = this.#engine.stats();
+    // How long depends on the tick in which a thread has heard of the time; how many does not.
+    const answered = latency.counts.reduce((sum, count) => sum + count, 0);
+    this.lines.push(`bytes ${bytesIn} ${bytesOut}`, `answered ${answered}`, ...linesOf(stats));
     const label = (id: ConnectionId): string => this.#names.get(`connection ${id}`) ?? 'unknown';
     const infos = this.#engine.connections().map((info) => {
       const { connection, direction, state, sessions, transactions, paused, openedAtMs, bytesIn, bytesOut } = info;
@@ -416,12 +425,7 @@ class Stage {
         link.tids.set(tid, link.tids.size + 1);
         if (!unordered) link.lastTid = tid;
       }
-      let named = text;
-      // A body may hold an id that the relay has used towards somebody else.
-      for (const { label, tids } of this.#links)
-        for (const [tid, number] of tids)
-          named = named.replaceAll(tid, unordered ? '#' : label === link.label ? `#${number}` : `#${label}.${number}`);
-      const frames = named.split(/(?<=\r\n-------[#\w.]+[$+#]\r\n)/);
+      const frames = this.#named(text, link, unordered).split(/(?<=\r\n-------[#\w.]+[$+#]\r\n)/);
       if (unordered) frames.sort();
       for (const frame of frames) if (frame !== '') this.lines.push(`${link.label} ${JSON.stringify(frame)}`);
       for (const frame of link.peer.frames.splice(0))
@@ -431,8 +435,36 @@ class Stage {
         this.lines.push(`${link.label} closed`);
       }
     }
-    const events = this.#events.splice(0).map((event) => this.#textOf(event));
+    const all = this.#events.splice(0);
+    for (const link of this.#links) {
+      for (const direction of ['in', 'out'] as const) {
+        const frames = all
+          .filter((event) => event.type === 'frame')
+          .filter((frame) => frame.connection === link.peer.connection && frame.direction === direction)
+          .map((frame) => this.#traceOf(frame, link, unordered));
+        this.lines.push(...(unordered ? frames.sort() : frames));
+      }
+    }
+    const events = all.filter(({ type }) => type !== 'frame').map((event) => this.#textOf(event));
     this.lines.push(...(unordered ? events.sort() : events));
+  }
+
+  #traceOf({ bytes, direction, bodyKept, bodyOctets }: FrameEvent, link: Link, unordered: boolean): string {
+    const text = Buffer.from(bytes).toString('latin1');
+    const [tid] = /(?<=^MSRP )[\w.-]{22}(?= )/.exec(text) ?? [];
+    let named = this.#named(text, link, unordered);
+    // Nobody has received it.
+    if (tid !== undefined) named = named.replaceAll(tid, '#?');
+    return `${link.label} traced ${direction} ${bodyKept}/${bodyOctets} ${JSON.stringify(named)}`;
+  }
+
+  /** With numbers for the transaction ids of the relay. A body may hold one that it has used towards somebody else. */
+  #named(text: string, link: Link, unordered: boolean): string {
+    let named = text;
+    for (const { label, tids } of this.#links)
+      for (const [tid, number] of tids)
+        named = named.replaceAll(tid, unordered ? '#' : label === link.label ? `#${number}` : `#${label}.${number}`);
+    return named;
   }
 
   #textOf(event: EngineEvent): string {

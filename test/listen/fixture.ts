@@ -39,6 +39,7 @@ relay: {allow_plain_auth: true, allow_ip_use_path: true, next_hops: {allow: [127
 export async function startRelay(
   text = PLAIN,
   users: ServerOptions['users'] = [['alice', '', { password: 'secret' }]],
+  source?: ServerOptions['source'],
 ): Promise<Fixture> {
   const lines: Record<string, unknown>[] = [];
   const sink = new Writable({
@@ -47,7 +48,12 @@ export async function startRelay(
       done();
     },
   });
-  const server = await startServer({ config: config(text), log: pino({ level: 'debug', base: null }, sink), users });
+  const server = await startServer({
+    config: config(text),
+    log: pino({ level: 'debug', base: null }, sink),
+    users,
+    ...(source === undefined ? {} : { source }),
+  });
   const uri = server.listeners[0]?.uri ?? '';
   return { server, uri, lines, [Symbol.asyncDispose]: () => server.stop() };
 }

@@ -97,15 +97,26 @@ describe('npm pack', () => {
       'dist/cli/main.js',
       'dist/addon/load.js',
       'dist/config/config.schema.json',
+      'dist/control/page/index.html',
+      'dist/control/page/status.css',
+      'dist/control/page/status.js',
     ]) {
       assert.ok(files.includes(name), name);
     }
     const strange = files.filter(
       (name) =>
-        !/^dist\/[\w/-]+\.(js|d\.ts|schema\.json)$/.test(name) && !/^(package\.json|\w+\.md|LICENSE)$/.test(name),
+        !/^dist\/[\w/-]+\.(js|d\.ts|schema\.json|html|css)$/.test(name) &&
+        !/^(package\.json|\w+\.md|LICENSE)$/.test(name),
     );
     assert.deepEqual(strange, []);
-    const { optionalDependencies } = manifestIn(main);
+    const { dependencies, optionalDependencies } = manifestIn(main);
+    // It is under the GPL: for tests alone (docs/adr/0003-dependencies.md).
+    assert.ok(!('hep-js' in dependencies), 'hep-js is no dependency of who installs this');
+    const { stdout: text } = spawnSync('tar', ['xzOf', join(folder, main), '--exclude', 'package/package.json'], {
+      encoding: 'utf8',
+      maxBuffer: 1 << 26,
+    });
+    assert.ok(text.length > 100_000 && !text.includes('hep-js'), 'no file of the package names it');
     assert.deepEqual(
       optionalDependencies,
       Object.fromEntries(PLATFORMS.map((name) => [packageName(name), ours.version])),
@@ -131,7 +142,8 @@ describe('npm pack', () => {
       join(empty, 'package.json'),
       JSON.stringify({ private: true, dependencies, overrides: Object.fromEntries(overrides) }),
     );
-    npm(['install', '--offline', '--no-audit', '--no-fund', '--loglevel=error'], empty);
+    // No script of theirs either: those are for who develops them.
+    npm(['install', '--offline', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], empty);
     const capture = 'MSRP abcd 200 OK\r\nTo-Path: msrp://a;tcp\r\nFrom-Path: msrp://b;tcp\r\n-------abcd$\r\n';
     const msrpd = (args: readonly string[], env: Readonly<Record<string, string>> = {}): ReturnType<typeof run> =>
       run(empty, ['msrpd', ...args], capture, env);

@@ -110,6 +110,8 @@ class FakeEngine implements Engine {
     throw new Error('not part of the fake');
   }
   unlisten(): void {}
+  traceNew(): void {}
+  traceFrames(): void {}
   updateTls(): void {}
   setAuthorities(): void {}
   setLimits(): void {}
@@ -142,7 +144,7 @@ const TLS: TlsInfo = { domain: 'default', protocol: 'TLSv1.3', cipher: 'x', resu
 
 /** TLS of a peer that has shown a verified certificate of these names. */
 export function certified(...altNames: string[]): TlsInfo {
-  return { ...TLS, peer: { verified: true, altNames, subject: 'CN=x' } };
+  return { ...TLS, peer: { verified: true, altNames, subject: 'CN=x', issuer: 'CN=y' } };
 }
 
 export interface BenchOptions {

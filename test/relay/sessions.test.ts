@@ -66,7 +66,10 @@ describe('sessions (R-034…R-036)', () => {
       [certified('r1.example'), 'r1.example'],
       [certified('x.example', 'r1.example'), 'r1.example'],
       [certified(), undefined],
-      [{ ...certified('r1.example'), peer: { verified: false, altNames: ['r1.example'], subject: '' } }, undefined],
+      [
+        { ...certified('r1.example'), peer: { verified: false, altNames: ['r1.example'], subject: '', issuer: '' } },
+        undefined,
+      ],
     ] as const) {
       const bench = new RelayBench();
       const connection = bench.connect({ tls });

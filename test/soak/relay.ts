@@ -10,24 +10,29 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 /** A relay under test, a process of its own. */
 export interface RelayUnderTest extends Started {
   readonly port: number;
+  /** Its configuration file. */
+  readonly config: string;
 }
 
-/** Starts a relay with the native engine that serves AUTH without TLS on loopback; `workers` threads. */
-export async function startRelay(workers: number): Promise<RelayUnderTest> {
+/**
+ * Starts a relay with the native engine that serves AUTH without TLS on loopback; `workers` threads. `more`: further keys of the
+ * configuration; those of `msrp` with a comma in front.
+ */
+export async function startRelay(workers: number, more = { msrp: '', other: '' }): Promise<RelayUnderTest> {
   const port = await freePort();
   const config = join(folder, `soak-${port}.yaml`);
   const users = join(folder, 'users.txt');
   writeFileSync(users, 'alice::secret\n');
   writeFileSync(
     config,
-    `workers: ${workers}\nlisteners: ['msrp:127.0.0.1:${port}']\nmsrp: {send_timeout: 5000, max_msg_chunks: 0}\n` +
+    `workers: ${workers}\nlisteners: ['msrp:127.0.0.1:${port}']\nmsrp: {send_timeout: 5000, max_msg_chunks: 0${more.msrp}}\n${more.other}` +
       'relay:\n  allow_plain_auth: true\n  allow_ip_use_path: true\n  next_hops: {allow: [127.0.0.0/8]}\n' +
       `  users: {file: ${JSON.stringify(users)}}\nlog: {level: error, destination: stderr}\n`,
   );
   const args = [join(root, 'dist', 'cli', 'main.js'), 'serve', '-c', config];
   const started = start(CORES.relay, process.execPath, args, { MSRPD_ENGINE: 'native' });
   await accepting(started, port);
-  return { ...started, port };
+  return { ...started, port, config };
 }
 
 /** Ends a relay as an operator does; what is wrong with how it ends, if anything. */

@@ -181,6 +181,7 @@ for (const { name, make } of TLS_ENGINES) {
             verified: true,
             altNames: ['peer.example', '192.0.2.7'],
             subject: 'CN=peer.example',
+            issuer: 'CN=test CA',
           });
         },
       ));

@@ -248,6 +248,18 @@ impl EngineHandle {
         self.engine.close_connection(number(connection), reason);
     }
 
+    /// Tells the frames of each connection that comes to be from now on, as `traceFrames` does.
+    #[napi]
+    pub fn trace_new(&self, body_bytes: f64) {
+        self.engine.trace_new((body_bytes >= 0.0).then(|| size(body_bytes)));
+    }
+
+    /// Tells the frames of a connection, each with at most so many octets of its body; below 0 ends that.
+    #[napi]
+    pub fn trace_frames(&self, connection: f64, body_bytes: f64) {
+        self.engine.trace_frames(number(connection), (body_bytes >= 0.0).then(|| size(body_bytes)));
+    }
+
     /// Moves the clock of an engine that has none of its own.
     #[napi]
     pub fn tick(&self, now_ms: f64) {

@@ -11,7 +11,7 @@ mod view;
 use napi_derive::napi;
 
 /// Grows with every change of what JavaScript sees: functions, options, codes, words of a record.
-const ABI_VERSION: u32 = 4;
+const ABI_VERSION: u32 = 5;
 
 /// Version of the binding and of the frame record, to be compared with that of `src/addon/contract.ts`.
 #[napi]

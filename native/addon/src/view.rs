@@ -1,5 +1,6 @@
 //! What an engine tells, as JSON: one text costs less than its objects, member by member.
 
+use data_encoding::BASE64;
 use msrp_engine::contract as engine;
 use msrp_engine::tls as engine_tls;
 use serde::Serialize;
@@ -52,10 +53,20 @@ pub(crate) struct EngineNotice {
     path_length: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<TlsView>,
+    /// A TLS handshake will follow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dials_tls: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     handshake: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls_domain: Option<String>,
+    /// In base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_octets: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_kept: Option<f64>,
 }
 
 /// What is known of a TLS connection.
@@ -79,6 +90,7 @@ struct PeerView {
     verified: bool,
     alt_names: Vec<String>,
     subject: String,
+    issuer: String,
 }
 
 /// A connection as operators see it.
@@ -155,6 +167,9 @@ pub(crate) struct StatsView {
     interruptions: f64,
     pauses: f64,
     timeouts: f64,
+    latency: Vec<f64>,
+    latency_sum_ms: f64,
+    trace_frames_lost: f64,
     handshakes: f64,
     handshake_failures: Vec<NamedCount>,
     /// Something is under way that a drain waits for.
@@ -180,22 +195,52 @@ pub(crate) fn notice(event: engine::Event) -> EngineNotice {
             tls: tls.as_deref().map(tls_view),
             ..EngineNotice::default()
         },
-        engine::Event::Closed { connection, incoming, remote, reason, detail, handshake, tls_domain, bytes_in, bytes_out } => {
-            EngineNotice {
-                r#type: "closed".to_owned(),
-                connection: Some(float(connection)),
-                incoming: Some(incoming),
-                remote_address: remote.map(|remote| remote.ip().to_string()),
-                remote_port: remote.map(|remote| remote.port()),
-                reason: Some(reason.name().to_owned()),
-                detail,
-                handshake: handshake.map(engine_tls::HandshakeFailure::name),
-                tls_domain,
-                bytes_in: Some(float(bytes_in)),
-                bytes_out: Some(float(bytes_out)),
-                ..EngineNotice::default()
-            }
-        }
+        engine::Event::Dialling { connection, remote, tls } => EngineNotice {
+            r#type: "dialling".to_owned(),
+            connection: Some(float(connection)),
+            remote_address: Some(remote.ip().to_string()),
+            remote_port: Some(remote.port()),
+            dials_tls: tls.then_some(true),
+            ..EngineNotice::default()
+        },
+        engine::Event::Closed {
+            connection,
+            incoming,
+            listener,
+            local,
+            remote,
+            reason,
+            detail,
+            handshake,
+            tls_domain,
+            bytes_in,
+            bytes_out,
+        } => EngineNotice {
+            r#type: "closed".to_owned(),
+            connection: Some(float(connection)),
+            incoming: Some(incoming),
+            listener: listener.map(float),
+            local_address: local.map(|local| local.ip().to_string()),
+            local_port: local.map(|local| local.port()),
+            remote_address: remote.map(|remote| remote.ip().to_string()),
+            remote_port: remote.map(|remote| remote.port()),
+            reason: Some(reason.name().to_owned()),
+            detail,
+            handshake: handshake.map(engine_tls::HandshakeFailure::name),
+            tls_domain,
+            bytes_in: Some(float(bytes_in)),
+            bytes_out: Some(float(bytes_out)),
+            ..EngineNotice::default()
+        },
+        engine::Event::Frame { connection, incoming, frame } => EngineNotice {
+            r#type: "frame".to_owned(),
+            connection: Some(float(connection)),
+            incoming: Some(incoming),
+            bytes: Some(BASE64.encode(&frame.bytes)),
+            body_octets: Some(float(frame.body_octets)),
+            body_kept: Some(float(frame.body_kept)),
+            ..EngineNotice::default()
+        },
         engine::Event::Request(request) => EngineNotice {
             r#type: "request".to_owned(),
             request: Some(float(request.request)),
@@ -294,6 +339,9 @@ pub(crate) fn stats_view(stats: &engine::Stats) -> StatsView {
         interruptions: float(stats.interruptions),
         pauses: float(stats.pauses),
         timeouts: float(stats.timeouts),
+        latency: floats(&stats.latency),
+        latency_sum_ms: float(stats.latency_sum_ms),
+        trace_frames_lost: float(stats.trace_frames_lost),
         handshakes: float(stats.handshakes),
         handshake_failures: failures.zip(stats.handshake_failures).map(|(failure, count)| named(failure.name(), count)).collect(),
         busy: stats.busy,
@@ -305,6 +353,7 @@ fn tls_view(info: &engine::TlsInfo) -> TlsView {
         verified: peer.verified,
         alt_names: peer.alt_names.clone(),
         subject: peer.subject.clone(),
+        issuer: peer.issuer.clone(),
     };
     TlsView {
         domain: info.domain.clone(),

@@ -41,6 +41,8 @@ pub fn close_with_status(plane: &mut Plane, key: Key, reason: CloseReason, detai
     let event = Event::Closed {
         connection: connection.id,
         incoming: connection.incoming,
+        listener: connection.listener,
+        local: connection.local,
         remote: connection.remote,
         reason,
         detail,
@@ -51,6 +53,9 @@ pub fn close_with_status(plane: &mut Plane, key: Key, reason: CloseReason, detai
     };
     plane.counters.close(reason);
     settle(plane, key, status);
+    if graceful {
+        plane.tell_last(key);
+    }
     plane.emit(event);
     if graceful {
         plane.touch(key);

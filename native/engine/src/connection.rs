@@ -5,6 +5,7 @@ use crate::dial::Dial;
 use crate::outbox::Outbox;
 use crate::route::Route;
 use crate::table::Key;
+use crate::tap::Tap;
 use crate::tls::{HandshakeFailure, Tls};
 use crate::transaction::List;
 use ahash::AHashMap;
@@ -101,6 +102,8 @@ pub struct Connection {
     /// In the list of those to be read from, or to be written to, in this turn.
     pub queued_read: bool,
     pub dirty: bool,
+    /// Its frames are told: it has a tap. A flag of its own among those that every read and write looks at anyway.
+    pub traced: bool,
     /// The write side was shut down; of a stand-in: its owner was told to close it.
     pub shut: bool,
     pub write_progress_ms: u64,
@@ -136,6 +139,8 @@ pub struct Connection {
     pub stream_home: Option<usize>,
     /// Bytes that the worker that it has moved from had read and not handled.
     pub unhandled: Vec<u8>,
+    /// INVARIANT: there while `traced`.
+    pub tap: Option<Box<Tap>>,
 }
 
 impl Connection {
@@ -173,6 +178,7 @@ impl Connection {
             ended: false,
             queued_read: false,
             dirty: false,
+            traced: false,
             shut: false,
             write_progress_ms: 0,
             waiters: Vec::new(),
@@ -195,6 +201,7 @@ impl Connection {
             same_home: false,
             stream_home: None,
             unhandled: Vec::new(),
+            tap: None,
         }
     }
 

@@ -138,12 +138,13 @@ pub struct TlsInfo {
 }
 
 /// The peer's certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "as in the contract")]
 pub struct PeerCertificate {
     pub verified: bool,
     pub alt_names: Vec<String>,
     pub subject: String,
+    pub issuer: String,
 }
 
 /// Why a connection was closed; the names are those of the contract, and each is a row of docs/errors.md.
@@ -299,10 +300,14 @@ pub enum Event {
         local: SocketAddr,
         tls: Option<Arc<TlsInfo>>,
     },
-    /// A connection has gone, or never came to be.
+    /// A candidate of a next hop is being connected; with `tls`, a handshake will follow.
+    Dialling { connection: ConnectionId, remote: SocketAddr, tls: bool },
+    /// A connection has gone, or never came to be; `listener` and `local` are those of one that was turned away, too.
     Closed {
         connection: ConnectionId,
         incoming: bool,
+        listener: Option<ListenerId>,
+        local: Option<SocketAddr>,
         remote: Option<SocketAddr>,
         reason: CloseReason,
         detail: Option<String>,
@@ -319,8 +324,21 @@ pub enum Event {
     SessionClosed { session: SessionId, reason: SessionCloseReason },
     /// Forwarded credentials came back 401 without `stale=true` (relay R-037).
     AuthRejected { connection: ConnectionId },
+    /// A frame of a traced connection has gone by: from its peer (`incoming`), or to it.
+    Frame { connection: ConnectionId, incoming: bool, frame: FrameSeen },
     /// A worker has panicked: the engine is of no use any more.
     Fault { detail: String },
+}
+
+/// A frame as it was on the wire, but for what is left out of its body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrameSeen {
+    /// Head, what is kept of the body, end-line. Holds secrets: session-ids, digests.
+    pub bytes: Vec<u8>,
+    /// Octets of the body, and how many of them are in `bytes`.
+    pub body_octets: u64,
+    #[allow(missing_docs, reason = "see above")]
+    pub body_kept: u64,
 }
 
 /// A request for this relay itself.
@@ -371,6 +389,9 @@ pub struct SessionInfo {
     pub bytes_in: u64,
 }
 
+/// Bounds of the latency counters in ms, as in the contract.
+pub const LATENCY_BOUNDS_MS: [u64; 14] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000];
+
 /// Counters and gauges of all workers together.
 #[derive(Clone, Debug, Default)]
 #[allow(missing_docs, reason = "as in the contract")]
@@ -394,6 +415,10 @@ pub struct Stats {
     pub interruptions: u64,
     pub pauses: u64,
     pub timeouts: u64,
+    /// Answered transactions by how long they took, one more than [`LATENCY_BOUNDS_MS`].
+    pub latency: [u64; LATENCY_BOUNDS_MS.len() + 1],
+    pub latency_sum_ms: u64,
+    pub trace_frames_lost: u64,
     pub handshakes: u64,
     pub handshake_failures: [u64; HandshakeFailure::ALL.len()],
     /// A chunk is in the middle, or bytes wait: what a drain waits for.

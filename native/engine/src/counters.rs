@@ -1,6 +1,6 @@
 //! The numbers behind [`Stats`]. Plain fields: the hot path adds to them.
 
-use crate::contract::{CloseReason, Stats};
+use crate::contract::{CloseReason, LATENCY_BOUNDS_MS, Stats};
 use crate::tls::HandshakeFailure;
 use ahash::AHashMap;
 use msrp_core::error::FrameError;
@@ -21,6 +21,9 @@ pub struct Counters {
     pub timeouts: u64,
     /// Responses 200 to SENDs, apart from the others because there are so many.
     pub ok_responses: u64,
+    latency: [u64; LATENCY_BOUNDS_MS.len() + 1],
+    latency_sum_ms: u64,
+    pub trace_frames_lost: u64,
     pub frames_in: [u64; 6],
     pub frames_out: [u64; 6],
     rejects: [u64; FrameError::ALL.len() + 1],
@@ -42,6 +45,14 @@ impl Counters {
     /// A request that was refused with a status.
     pub fn refuse(&mut self, status: u16) {
         *self.refusals.entry(status).or_default() += 1;
+    }
+
+    /// A transaction was answered after that time.
+    #[inline]
+    pub fn answered(&mut self, ms: u64) {
+        let bucket = LATENCY_BOUNDS_MS.iter().position(|&bound| ms <= bound).unwrap_or(LATENCY_BOUNDS_MS.len());
+        self.latency[bucket] += 1;
+        self.latency_sum_ms += ms;
     }
 
     pub fn close(&mut self, reason: CloseReason) {
@@ -89,6 +100,9 @@ impl Counters {
             interruptions: self.interruptions,
             pauses: self.pauses,
             timeouts: self.timeouts,
+            latency: self.latency,
+            latency_sum_ms: self.latency_sum_ms,
+            trace_frames_lost: self.trace_frames_lost,
             ..Stats::default()
         }
     }
@@ -115,6 +129,9 @@ impl Stats {
         self.interruptions += other.interruptions;
         self.pauses += other.pauses;
         self.timeouts += other.timeouts;
+        self.latency_sum_ms += other.latency_sum_ms;
+        self.trace_frames_lost += other.trace_frames_lost;
+        add_all(&mut self.latency, &other.latency);
         self.handshakes += other.handshakes;
         self.busy |= other.busy;
         add_all(&mut self.frames_in, &other.frames_in);

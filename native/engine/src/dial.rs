@@ -131,12 +131,17 @@ fn try_next(plane: &mut Plane, key: Key) {
         };
         dial.next += 1;
         dial.deadline_ms = now_ms.saturating_add(dial.spec.timeout_ms);
-        match connect(registry, key, candidate, &dial.spec) {
-            Ok(stream) => {
-                dial.stream = Some(stream);
-                return;
-            }
-            Err(error) => note(dial, candidate, &errno::name(&error), CloseReason::ConnectFailed, None),
+        let connected = connect(registry, key, candidate, &dial.spec).map_err(|error| errno::name(&error));
+        let is_under_way = connected.is_ok();
+        let tls = dial.spec.tls.is_some();
+        match connected {
+            Ok(stream) => dial.stream = Some(stream),
+            Err(error) => note(dial, candidate, &error, CloseReason::ConnectFailed, None),
+        }
+        let connection = plane.id_of(key);
+        plane.emit(Event::Dialling { connection, remote: candidate, tls });
+        if is_under_way {
+            return;
         }
     }
 }

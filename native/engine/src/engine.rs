@@ -198,6 +198,16 @@ impl Engine {
         self.send(self.worker_of(connection), Command::CloseConnection { connection, reason });
     }
 
+    /// As [`Self::trace_frames`] for each connection that comes to be from now on, from its first frame on.
+    pub fn trace_new(&self, body_bytes: Option<usize>) {
+        self.send_all(|| Command::TraceNew(body_bytes));
+    }
+
+    /// From now on each frame of a connection is told, with at most so many octets of its body; none ends that.
+    pub fn trace_frames(&self, connection: ConnectionId, body_bytes: Option<usize>) {
+        self.send(self.worker_of(connection), Command::TraceFrames { connection, body_bytes });
+    }
+
     /// Moves a driven clock: every 100 ms of its time, timers are looked at.
     pub fn tick(&self, now_ms: u64) {
         self.send_all(|| Command::Tick(now_ms));
@@ -237,7 +247,10 @@ impl Engine {
 
     /// Takes events out, in order for each worker; workers that waited for room go on.
     pub fn take_events(&self, into: &mut Vec<Event>) {
-        if self.ring.take(into) {
+        let before = into.len();
+        let awaited = self.ring.take(into);
+        self.shared.frames.give_back(into.get(before..).unwrap_or_default());
+        if awaited {
             for inbox in self.shared.inboxes() {
                 inbox.wake();
             }

@@ -124,7 +124,8 @@ fn forward_send(plane: &mut Plane, source: Key, frame: Frame<'_>, route: &Rc<Rou
     append_forwarded(plane, route.target, frame, &route.send_head, slot);
     if let Some(slot) = slot {
         let queued_up_to = plane.connections.get(route.target).map_or(0, crate::connection::Connection::queued_total);
-        let deadline_ms = plane.now_ms.saturating_add(plane.limits.transaction_ms);
+        let started_ms = plane.now_ms;
+        let deadline_ms = started_ms.saturating_add(plane.limits.transaction_ms);
         let transaction = plane.transactions.at_mut(slot);
         transaction.source = source;
         transaction.target = route.target;
@@ -137,6 +138,7 @@ fn forward_send(plane: &mut Plane, source: Key, frame: Frame<'_>, route: &Rc<Rou
         transaction.start = start;
         transaction.octets = octets;
         transaction.total = total;
+        transaction.started_ms = started_ms;
         transaction.deadline_ms = deadline_ms;
         transaction.queued_up_to = queued_up_to;
         plane.transactions.open(slot, &mut plane.connections);
@@ -211,7 +213,8 @@ fn forward_other(plane: &mut Plane, source: Key, frame: Frame<'_>, route: &Rc<Ro
         let has_credentials =
             is_auth && read_headers(frame.headers()).iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
         let queued_up_to = plane.connections.get(route.target).map_or(0, crate::connection::Connection::queued_total);
-        let deadline_ms = plane.now_ms.saturating_add(plane.limits.transaction_ms);
+        let started_ms = plane.now_ms;
+        let deadline_ms = started_ms.saturating_add(plane.limits.transaction_ms);
         let transaction = plane.transactions.at_mut(slot);
         transaction.source = source;
         transaction.target = route.target;
@@ -221,6 +224,7 @@ fn forward_other(plane: &mut Plane, source: Key, frame: Frame<'_>, route: &Rc<Ro
         transaction.has_credentials = has_credentials;
         transaction.source_tid.clear();
         transaction.source_tid.extend_from_slice(frame.tid());
+        transaction.started_ms = started_ms;
         transaction.deadline_ms = deadline_ms;
         transaction.queued_up_to = queued_up_to;
         plane.transactions.open(slot, &mut plane.connections);

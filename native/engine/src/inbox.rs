@@ -3,6 +3,7 @@
 use crate::contract::{Answer, Authority, ConnectSpec, ConnectionId, ConnectionInfo, ListenerId, RequestId};
 use crate::contract::{CloseReason, Limits, SessionCloseReason, SessionId, SessionInfo, SessionSpec, Stats};
 use crate::remote::Message;
+use crate::tap::FrameBudget;
 use crate::tls::Server;
 use ahash::AHashMap;
 use mio::Waker;
@@ -58,6 +59,13 @@ pub enum Command {
     CloseConnection {
         connection: ConnectionId,
         reason: CloseReason,
+    },
+    /// Of connections that come to be from now on; none: no more.
+    TraceNew(Option<usize>),
+    /// None: no more.
+    TraceFrames {
+        connection: ConnectionId,
+        body_bytes: Option<usize>,
     },
     /// The clock has moved, of an engine whose time is passed in.
     Tick(u64),
@@ -189,6 +197,8 @@ pub struct Shared {
     moved: RwLock<AHashMap<ConnectionId, usize>>,
     /// Outgoing connections of all workers by the key under which they are shared.
     pool: Mutex<AHashMap<Box<str>, ConnectionId>>,
+    /// Frames of traced connections on their way to the control plane.
+    pub frames: FrameBudget,
     /// The last counters of workers that have ended.
     pub last_stats: Mutex<Stats>,
 }
@@ -203,6 +213,7 @@ impl Shared {
             handshakes: AtomicUsize::new(0),
             per_ip: Mutex::default(),
             pool: Mutex::default(),
+            frames: FrameBudget::default(),
             last_stats: Mutex::default(),
         }
     }

@@ -31,6 +31,7 @@ mod send_stream;
 mod session;
 mod sweep;
 mod table;
+mod tap;
 mod tid;
 pub mod tls;
 mod transaction;

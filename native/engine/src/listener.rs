@@ -84,6 +84,8 @@ impl Listener {
             plane.emit(Event::Closed {
                 connection: id,
                 incoming: true,
+                listener: Some(self.id),
+                local: self.local.or_else(|| stream.local_addr().ok()),
                 remote: Some(remote),
                 reason,
                 detail: None,

@@ -53,6 +53,8 @@ pub struct Plane {
     pub authorities: Arc<Vec<Authority>>,
     /// Time of this turn.
     pub now_ms: u64,
+    /// Octets of bodies that are told of new connections, whose frames are traced from the first; none: they are not.
+    pub trace_new: Option<usize>,
     /// Nothing new is accepted any more.
     pub draining: bool,
     /// Connections with a write that the kernel has not taken whole.
@@ -127,6 +129,7 @@ impl Plane {
             limits,
             authorities,
             now_ms,
+            trace_new: None,
             draining: false,
             writing: Vec::new(),
             dialling: Vec::new(),
@@ -171,10 +174,14 @@ impl Plane {
     pub fn add_connection(&mut self, incoming: bool, state: State) -> Key {
         let decoder = self.decoder();
         let (now_ms, worker) = (self.now_ms, self.worker as u64);
-        self.connections.insert_with(|key| {
+        let key = self.connections.insert_with(|key| {
             let id = (u64::from(key.generation) << (SLOT_BITS + WORKER_BITS)) | (u64::from(key.index) << WORKER_BITS) | worker;
             Connection::new(id, incoming, state, decoder, now_ms)
-        })
+        });
+        if self.trace_new.is_some() {
+            self.trace_frames(key, self.trace_new);
+        }
+        key
     }
 
     /// A decoder with the limits of now.

@@ -13,6 +13,7 @@ use crate::response::on_response;
 use crate::route::{Route, Verdict};
 use crate::send_stream;
 use crate::table::Key;
+use crate::tap::Teller;
 use crate::tls::{self, Got, HandshakeFailure, Lost};
 use mio::net::TcpStream;
 use msrp_core::error::FrameError;
@@ -123,6 +124,13 @@ pub fn on_readable(plane: &mut Plane, key: Key, buffer: &mut ReadBuffer) -> bool
     }
     if connection.state != State::Open || count == 0 {
         return more;
+    }
+    if connection.traced
+        && let Some(tap) = &mut connection.tap
+    {
+        let (events, counters, budget) = (&mut plane.events, &mut plane.counters, &plane.shared.frames);
+        let mut teller = Teller { connection: connection.id, events, counters, budget };
+        tap.read(&buffer.bytes[prefix..prefix + count], &mut teller);
     }
     let now_ms = plane.now_ms;
     plane.counters.bytes_in += count as u64;

@@ -29,6 +29,8 @@ pub fn on_response(plane: &mut Plane, connection: Key, frame: Frame<'_>, issue: 
         }
         return;
     };
+    let started_ms = plane.transactions.at(slot).started_ms;
+    plane.counters.answered(plane.now_ms.saturating_sub(started_ms));
     let status = frame.method();
     if !plane.transactions.at(slot).is_send {
         pass_back(plane, slot, frame);

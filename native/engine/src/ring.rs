@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A bounded queue of events.
 pub struct Ring {
-    events: Mutex<VecDeque<Event>>,
+    events: Mutex<Waiting>,
     capacity: usize,
     /// The control plane was woken, and has not looked yet.
     woken: AtomicBool,
@@ -18,6 +18,13 @@ pub struct Ring {
     wake: Mutex<Option<Wake>>,
 }
 
+#[derive(Default)]
+struct Waiting {
+    events: VecDeque<Event>,
+    /// Those of them that have to find room: frames have a bound of their own (tap.rs), so that they never stop anybody.
+    counted: usize,
+}
+
 /// Says to the control plane that events wait.
 pub type Wake = Box<dyn Fn() + Send + Sync>;
 
@@ -25,7 +32,7 @@ impl Ring {
     /// `wake` is called when events wait that the control plane has not been woken for; it must not block.
     pub fn new(capacity: usize, wake: Wake) -> Self {
         Self {
-            events: Mutex::new(VecDeque::new()),
+            events: Mutex::default(),
             capacity,
             woken: AtomicBool::new(false),
             awaited: AtomicBool::new(false),
@@ -36,9 +43,17 @@ impl Ring {
     /// Moves events in, in order, as far as there is room. True when all have gone in.
     pub fn push(&self, from: &mut VecDeque<Event>) -> bool {
         let all = {
-            let mut events = lock(&self.events);
-            let room = self.capacity.saturating_sub(events.len());
-            events.extend(from.drain(..room.min(from.len())));
+            let mut waiting = lock(&self.events);
+            while let Some(event) = from.pop_front() {
+                if !matches!(event, Event::Frame { .. }) {
+                    if waiting.counted >= self.capacity {
+                        from.push_front(event);
+                        break;
+                    }
+                    waiting.counted += 1;
+                }
+                waiting.events.push_back(event);
+            }
             if !from.is_empty() {
                 self.awaited.store(true, Ordering::Release);
             }
@@ -50,14 +65,17 @@ impl Ring {
 
     /// Puts an event in whether there is room or not: the last word of a worker.
     pub fn force(&self, event: Event) {
-        lock(&self.events).push_back(event);
+        lock(&self.events).events.push_back(event);
         self.wake();
     }
 
     /// Takes all events out. True when a worker waits for room.
     pub fn take(&self, into: &mut Vec<Event>) -> bool {
         self.woken.store(false, Ordering::Release);
-        into.extend(lock(&self.events).drain(..));
+        let mut waiting = lock(&self.events);
+        waiting.counted = 0;
+        into.extend(waiting.events.drain(..));
+        drop(waiting);
         self.awaited.swap(false, Ordering::AcqRel)
     }
 
@@ -78,7 +96,7 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::Ring;
-    use crate::contract::Event;
+    use crate::contract::{Event, FrameSeen};
     use std::collections::VecDeque;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -98,5 +116,21 @@ mod tests {
         assert!(!ring.take(&mut got));
         assert_eq!(got, (0..5).map(event).collect::<Vec<_>>());
         assert_eq!(wakes.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn frames_take_no_room_and_keep_their_place() {
+        let ring = Ring::new(1, Box::new(|| ()));
+        let frame =
+            Event::Frame { connection: 1, incoming: true, frame: FrameSeen { bytes: vec![1], body_octets: 0, body_kept: 0 } };
+        let events = [frame.clone(), Event::AuthRejected { connection: 1 }, frame.clone(), Event::AuthRejected { connection: 2 }];
+        let mut waiting: VecDeque<Event> = events.iter().cloned().chain([frame.clone()]).collect();
+        assert!(!ring.push(&mut waiting), "the second event that is no frame has no room, and nothing goes past it");
+        assert_eq!(waiting.len(), 2);
+        let mut got = Vec::new();
+        assert!(ring.take(&mut got));
+        assert!(ring.push(&mut waiting));
+        ring.take(&mut got);
+        assert_eq!(got, events.into_iter().chain([frame]).collect::<Vec<_>>());
     }
 }

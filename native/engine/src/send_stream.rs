@@ -372,6 +372,7 @@ fn close_chunk(plane: &mut Plane, key: Key, flag: u8) {
         transaction.start = stream.chunk_start;
         transaction.octets = stream.chunk_octets;
         transaction.total = stream.total;
+        transaction.started_ms = now_ms;
         transaction.deadline_ms = now_ms.saturating_add(transaction_ms);
         transaction.queued_up_to = queued_up_to;
         transactions.open(slot, connections);

@@ -35,6 +35,7 @@ pub struct Transaction {
     pub start: u64,
     pub octets: u64,
     pub total: Option<u64>,
+    pub started_ms: u64,
     pub deadline_ms: u64,
     /// What the target had been given when this was complete: it is out when the target has sent that much.
     pub queued_up_to: u64,
@@ -61,6 +62,7 @@ impl Transaction {
             start: 1,
             octets: 0,
             total: None,
+            started_ms: 0,
             deadline_ms: 0,
             queued_up_to: 0,
             older: NONE,

@@ -262,6 +262,11 @@ impl Worker {
                 Some(key) => close_connection(plane, key, reason, None),
                 None => plane.pass_on(connection, Command::CloseConnection { connection, reason }),
             },
+            Command::TraceNew(body_bytes) => plane.trace_new = body_bytes,
+            Command::TraceFrames { connection, body_bytes } => match plane.key_of(connection) {
+                Some(key) => plane.trace_frames(key, body_bytes),
+                None => plane.pass_on(connection, Command::TraceFrames { connection, body_bytes }),
+            },
             Command::Tick(now_ms) => {
                 plane.now_ms = plane.now_ms.max(now_ms);
                 self.tick();

@@ -8,6 +8,7 @@ use crate::flow::release_if_drained;
 use crate::outbox::{Outbox, Spare};
 use crate::plane::Plane;
 use crate::table::Key;
+use crate::tap::Teller;
 use crate::tls::{self, HandshakeFailure};
 use mio::net::TcpStream;
 use std::io::{self, ErrorKind, Write};
@@ -16,7 +17,7 @@ use std::net::Shutdown;
 /// Hands the outbox to the kernel; what it does not take waits until the poller says that it does.
 pub fn flush(plane: &mut Plane, key: Key) {
     let now_ms = plane.now_ms;
-    let Plane { connections, spare, counters, writing, sealing, .. } = plane;
+    let Plane { connections, spare, counters, writing, sealing, events, shared, .. } = plane;
     let Some(connection) = connections.get_mut(key) else { return };
     connection.dirty = false;
     if connection.is_remote() {
@@ -31,6 +32,13 @@ pub fn flush(plane: &mut Plane, key: Key) {
     let mut wrote = 0;
     let settled = connection.state == State::Closing && connection.unsettled == 0;
     if !connection.blocked {
+        if connection.traced
+            && connection.state != State::Handshake
+            && let Some(tap) = &mut connection.tap
+        {
+            let mut teller = Teller { connection: connection.id, events, counters, budget: &shared.frames };
+            tap.before_write(&connection.outbox, &mut teller);
+        }
         let (count, outcome) = match &mut connection.tls {
             None => write_plain(stream, &mut connection.outbox, spare),
             Some(tls) => {
@@ -39,6 +47,11 @@ pub fn flush(plane: &mut Plane, key: Key) {
             }
         };
         wrote = count;
+        if connection.traced
+            && let Some(tap) = &mut connection.tap
+        {
+            tap.after_write(&connection.outbox);
+        }
         match outcome {
             Ok(true) => {}
             Ok(false) => {

@@ -161,6 +161,14 @@ class NativeEngine implements Engine {
     this.#commands.closeConnection(connection, reason);
   }
 
+  traceNew(bodyBytes: number): void {
+    this.#commands.traceNew(bodyBytes);
+  }
+
+  traceFrames(connection: ConnectionId, bodyBytes: number): void {
+    this.#commands.traceFrames(connection, bodyBytes);
+  }
+
   connections(): ConnectionInfo[] {
     return (JSON.parse(this.#handle.connections()) as ConnectionView[]).map(connectionInfo);
   }

@@ -15,11 +15,20 @@ export function eventOf(notice: EngineNotice): EngineEvent {
         local: { address: notice.localAddress ?? '', port: notice.localPort ?? 0 },
         ...(notice.tls === undefined ? {} : { tls: notice.tls }),
       };
+    case 'dialling':
+      return {
+        type: 'dialling',
+        connection,
+        remote: remoteOf(notice),
+        ...(notice.dialsTls === true ? { tls: true } : {}),
+      };
     case 'closed':
       return {
         type: 'closed',
         connection,
         direction: directionOf(notice),
+        ...listenerOf(notice),
+        ...localOf(notice),
         remote: remoteOf(notice),
         reason: notice.reason as CloseReason,
         ...(notice.detail === undefined ? {} : { detail: notice.detail }),
@@ -27,6 +36,15 @@ export function eventOf(notice: EngineNotice): EngineEvent {
         ...(notice.tlsDomain === undefined ? {} : { tlsDomain: notice.tlsDomain }),
         bytesIn: notice.bytesIn as number,
         bytesOut: notice.bytesOut as number,
+      };
+    case 'frame':
+      return {
+        type: 'frame',
+        connection,
+        direction: directionOf(notice),
+        bytes: Buffer.from(notice.bytes as string, 'base64'),
+        bodyOctets: notice.bodyOctets as number,
+        bodyKept: notice.bodyKept as number,
       };
     case 'request':
       return {
@@ -69,6 +87,10 @@ function directionOf({ incoming }: EngineNotice): 'in' | 'out' {
 
 function listenerOf({ listener }: EngineNotice): { listener?: number } {
   return listener === undefined ? {} : { listener };
+}
+
+function localOf({ localAddress, localPort }: EngineNotice): { local?: SocketAddress } {
+  return localAddress === undefined ? {} : { local: { address: localAddress, port: localPort ?? 0 } };
 }
 
 /** A connection that was never made has none. */

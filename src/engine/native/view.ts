@@ -24,9 +24,22 @@ export function connectionInfo(view: ConnectionView): ConnectionInfo {
 
 /** Counters as the contract shows them. */
 export function statsOf(view: StatsView): EngineStats {
-  const { busy: _busy, framesIn, framesOut, rejects, closes, reports, responses, handshakeFailures, ...rest } = view;
+  const {
+    busy: _busy,
+    framesIn,
+    framesOut,
+    rejects,
+    closes,
+    reports,
+    responses,
+    handshakeFailures,
+    latency,
+    latencySumMs,
+    ...rest
+  } = view;
   return {
     ...rest,
+    latency: { counts: latency, sumMs: latencySumMs },
     framesIn: byKind(framesIn),
     framesOut: byKind(framesOut),
     rejects: byName(rejects),

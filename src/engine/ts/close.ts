@@ -51,11 +51,14 @@ export function closeConnection(
     for (const [id, request] of plane.requests) if (request.connection === connection) plane.requests.delete(id);
   }
   forget(plane, connection);
+  tellLast(connection);
   const failed = connection.failedHandshake;
   plane.emit({
     type: 'closed',
     connection: connection.id,
     direction: connection.direction,
+    ...(connection.listener === undefined ? {} : { listener: connection.listener }),
+    ...(connection.local.port === 0 ? {} : { local: connection.local }),
     remote: connection.remote,
     reason,
     ...(detail === undefined ? {} : { detail }),
@@ -69,6 +72,14 @@ export function closeConnection(
     destroy(plane, connection);
     connection.outbox.clear();
   }
+}
+
+/** The frames that still go out are told before its end is. */
+function tellLast(connection: Connection): void {
+  if (connection.tap === undefined) return;
+  if (connection.state === 'closing')
+    for (const segment of connection.outbox.waiting()) connection.tap.out.push(segment);
+  connection.tap = undefined;
 }
 
 /** The transport is gone, or goes now: the connection leaves the table. */

@@ -4,6 +4,7 @@ import { Outbox } from './outbox.ts';
 import type { Route } from './route.ts';
 import type { SendStream } from './send-stream.ts';
 import type { Session } from './session.ts';
+import type { Tap } from './tap.ts';
 import { TransactionList } from './transaction.ts';
 import type { Transport } from './transport.ts';
 
@@ -28,6 +29,8 @@ export class Connection {
   remote: SocketAddress;
   local: SocketAddress = NOWHERE;
   tls: TlsInfo | undefined;
+  /** Sees its frames go by, while they are traced. */
+  tap: Tap | undefined;
   /** Of a dial: why the last handshake came to nothing, and the TLS domain that it was made with. */
   failedHandshake: { readonly failure: HandshakeFailure; readonly domain: string | undefined } | undefined;
   /** Host of the relay that this connection stands for, proven by its certificate. */

@@ -1,4 +1,4 @@
-import { CLOSE_REASONS, HANDSHAKE_FAILURES } from '../engine.ts';
+import { CLOSE_REASONS, HANDSHAKE_FAILURES, LATENCY_BOUNDS_MS } from '../engine.ts';
 import type { CloseReason, EngineStats, FrameKind, HandshakeFailure } from '../engine.ts';
 
 /** Index of a frame kind in the counters: a method number of the frame record, or response. */
@@ -20,6 +20,9 @@ export class Counters {
   okResponses = 0;
   readonly framesIn = new Float64Array(KINDS.length);
   readonly framesOut = new Float64Array(KINDS.length);
+  /** Answered transactions by how long they took: one more than {@link LATENCY_BOUNDS_MS}. */
+  readonly #latency = new Float64Array(LATENCY_BOUNDS_MS.length + 1);
+  #latencySumMs = 0;
   readonly #rejects = new Map<string, number>();
   readonly #closes = new Map<CloseReason, number>();
   readonly #handshakes = new Map<HandshakeFailure, number>();
@@ -46,6 +49,14 @@ export class Counters {
     add(this.#responses, status);
   }
 
+  /** A transaction was answered after that time. */
+  answered(ms: number): void {
+    let bucket = 0;
+    while (ms > (LATENCY_BOUNDS_MS[bucket] ?? Infinity)) bucket++;
+    this.#latency[bucket]!++;
+    this.#latencySumMs += ms;
+  }
+
   snapshot(
     gauges: Pick<EngineStats, 'connections' | 'sessions' | 'transactions' | 'handshakes' | 'queuedBytes'>,
   ): EngineStats {
@@ -60,6 +71,9 @@ export class Counters {
       interruptions,
       pauses,
       timeouts,
+      // Frames are told as they go by.
+      traceFramesLost: 0,
+      latency: { counts: [...this.#latency], sumMs: this.#latencySumMs },
       framesIn: byKind(this.framesIn),
       framesOut: byKind(this.framesOut),
       rejects: Object.fromEntries(this.#rejects),

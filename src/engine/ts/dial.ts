@@ -10,6 +10,8 @@ import type { KnownSession, TlsContexts } from './tls.ts';
 /** What a dial comes to. */
 export interface DialOwner {
   readonly contexts: TlsContexts;
+  /** A candidate is tried. */
+  onDialling(candidate: SocketAddress): void;
   onDialled(socket: Socket, tls: TlsInfo | undefined): void;
   /** A TLS handshake with one of the candidates has failed; the next may do better. */
   onHandshakeFailed(failure: HandshakeFailure): void;
@@ -63,6 +65,7 @@ export class Dial {
       this.#owner.onDialFailed(this.#reason, detail, this.#handshake);
       return;
     }
+    this.#owner.onDialling(candidate);
     const { address, port } = candidate;
     const where = {
       host: address,

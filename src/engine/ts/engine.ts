@@ -34,13 +34,14 @@ import { handshakeCloseReason } from './handshake-failure.ts';
 import { Handshakes } from './handshake.ts';
 import { connectionInfo, sessionInfo } from './info.ts';
 import { Listener } from './listener.ts';
-import type { ListenerOwner } from './listener.ts';
+import type { ListenerOwner, NewPeer } from './listener.ts';
 import { merge } from './merge.ts';
 import { Plane } from './plane.ts';
 import { onBytes } from './receive.ts';
 import { respond, toOther } from './reply.ts';
 import { Session } from './session.ts';
 import { Sweeper, TICK_MS } from './sweep.ts';
+import { Tap } from './tap.ts';
 import { SocketTransport } from './transport.ts';
 import { flush, onTransportEnd, onWritten } from './write.ts';
 
@@ -62,6 +63,8 @@ class TsEngine implements Engine {
   readonly #handshakes: Handshakes;
   readonly #stopTicking: () => void;
   #turn: NodeJS.Immediate | undefined;
+  /** Octets of bodies that are told of new connections; −1: their frames are not traced. */
+  #traceNew = -1;
 
   constructor(options: EngineOptions, makeDecoder: DecoderFactory) {
     this.#onEvents = options.onEvents;
@@ -77,12 +80,12 @@ class TsEngine implements Engine {
       for (const dial of this.#dials.values()) dial.sweep();
     });
     this.#owner = {
-      admit: (remote, tls) => this.#admit(remote, tls),
+      admit: (peer, tls) => this.#admit(peer, tls),
       onConnection: (listener, socket) => this.#accept(listener, socket, undefined),
     };
     this.#handshakes = new Handshakes({
       onSecure: (listener, socket, tls) => this.#accept(listener, socket, tls),
-      onFailed: (remote, failure, detail, domain) => this.#handshakeFailed(remote, failure, detail, domain),
+      onFailed: (peer, failure, detail, domain) => this.#handshakeFailed(peer, failure, detail, domain),
       nowMs: () => options.environment.nowMs(),
       timeoutMs: () => plane.limits.tlsHandshakeTimeoutMs,
       random: (into) => options.environment.random(into),
@@ -180,6 +183,13 @@ class TsEngine implements Engine {
         if (handshake !== undefined) hop.failedHandshake = { failure: handshake, domain: spec.tls?.domain.name };
         closeConnection(plane, hop, reason, detail);
       },
+      onDialling: ({ address, port }) =>
+        plane.emit({
+          type: 'dialling',
+          connection: id,
+          remote: { address, port },
+          ...(spec.tls === undefined ? {} : { tls: true }),
+        }),
       nowMs: () => plane.environment.nowMs(),
       handshakeTimeoutMs: () => plane.limits.tlsHandshakeTimeoutMs,
       contexts: this.#handshakes.contexts,
@@ -209,6 +219,19 @@ class TsEngine implements Engine {
     this.#dials.get(connection)?.abort();
     this.#dials.delete(connection);
     closeConnection(this.#plane, connection, reason);
+  }
+
+  traceNew(bodyBytes: number): void {
+    this.#traceNew = bodyBytes;
+  }
+
+  traceFrames(id: ConnectionId, bodyBytes: number): void {
+    const plane = this.#plane;
+    const connection = plane.connections.get(id);
+    if (connection === undefined) return;
+    if (bodyBytes < 0) connection.tap = undefined;
+    else if (connection.tap === undefined) this.#tap(connection, bodyBytes);
+    else connection.tap.bodyBytes = bodyBytes;
   }
 
   connections(): ConnectionInfo[] {
@@ -274,30 +297,25 @@ class TsEngine implements Engine {
   }
 
   /** False when a new connection is one too many: that is counted and told. */
-  #admit(remote: { address: string; port: number }, tls: boolean): boolean {
+  #admit(peer: NewPeer, tls: boolean): boolean {
     const plane = this.#plane;
     const { maxConnections, maxConnectionsPerIp, maxHandshakes } = plane.limits;
     const handshakes = this.#handshakes.size;
-    const same = plane.connectionsPerIp.get(remote.address) ?? 0;
-    if (plane.draining) this.#refused(remote, 'shutdown');
+    const same = plane.connectionsPerIp.get(peer.remote.address) ?? 0;
+    if (plane.draining) this.#refused(peer, 'shutdown');
     else if (maxConnections !== 0 && plane.connections.size + handshakes >= maxConnections)
-      this.#refused(remote, 'max_connections');
-    else if (maxConnectionsPerIp !== 0 && same >= maxConnectionsPerIp) this.#refused(remote, 'max_connections_per_ip');
+      this.#refused(peer, 'max_connections');
+    else if (maxConnectionsPerIp !== 0 && same >= maxConnectionsPerIp) this.#refused(peer, 'max_connections_per_ip');
     else if (tls && maxHandshakes !== 0 && handshakes >= maxHandshakes)
-      this.#handshakeFailed(remote, 'max_handshakes', `${handshakes} are in progress`, undefined);
+      this.#handshakeFailed(peer, 'max_handshakes', `${handshakes} are in progress`, undefined);
     else return true;
     return false;
   }
 
-  #handshakeFailed(
-    remote: { address: string; port: number },
-    failure: HandshakeFailure,
-    detail: string,
-    domain: string | undefined,
-  ): void {
+  #handshakeFailed(peer: NewPeer, failure: HandshakeFailure, detail: string, domain: string | undefined): void {
     this.#plane.counters.handshake(failure);
     const about = { handshake: failure, ...(domain === undefined ? {} : { tlsDomain: domain }) };
-    this.#refused(remote, handshakeCloseReason(failure), { detail: `${failure}: ${detail}`, ...about });
+    this.#refused(peer, handshakeCloseReason(failure), { detail: `${failure}: ${detail}`, ...about });
   }
 
   #accept(listener: ListenerId, socket: Socket, tls: TlsInfo | undefined): void {
@@ -318,9 +336,11 @@ class TsEngine implements Engine {
     connection.tls = tls;
     connection.state = 'open';
     connection.lastActiveMs = plane.nowMs;
+    if (this.#traceNew >= 0) this.#tap(connection, this.#traceNew);
     connection.transport = new SocketTransport(socket, {
       onData: (bytes) => {
         plane.nowMs = plane.environment.nowMs();
+        if (connection.state === 'open') connection.tap?.in.push(bytes);
         onBytes(plane, connection, bytes);
       },
       onWritten: () => onWritten(plane, connection),
@@ -349,9 +369,16 @@ class TsEngine implements Engine {
     plane.touch(connection);
   }
 
+  #tap(connection: Connection, bodyBytes: number): void {
+    const plane = this.#plane;
+    connection.tap = new Tap(connection.id, bodyBytes, (event) => {
+      if (connection.tap !== undefined) plane.emit(event);
+    });
+  }
+
   /** A peer that never became a connection: counted and told all the same. */
   #refused(
-    remote: { address: string; port: number },
+    { listener, remote, local }: NewPeer,
     reason: CloseReason,
     about: Pick<ClosedEvent, 'detail' | 'handshake' | 'tlsDomain'> = {},
   ): void {
@@ -361,6 +388,8 @@ class TsEngine implements Engine {
       type: 'closed',
       connection: plane.nextId(),
       direction: 'in',
+      listener,
+      local,
       remote,
       reason,
       ...about,

@@ -134,6 +134,7 @@ function forwardSend(
     transaction.start = start;
     transaction.octets = octets;
     transaction.total = total;
+    transaction.startedMs = plane.nowMs;
     transaction.deadlineMs = plane.nowMs + plane.limits.transactionMs;
     transaction.queuedUpTo = target.queuedTotal;
     plane.transactions.open(transaction);
@@ -239,6 +240,7 @@ function forwardOther(
     transaction.isAuth = method === METHOD.AUTH;
     transaction.hasCredentials = transaction.isAuth && hasHeader(bytes, records, base, 'authorization');
     transaction.sourceTid = bytes.toString('latin1', records[base + R.TID_START], records[base + R.TID_END]);
+    transaction.startedMs = plane.nowMs;
     transaction.deadlineMs = plane.nowMs + plane.limits.transactionMs;
     transaction.queuedUpTo = target.queuedTotal;
     plane.transactions.open(transaction);

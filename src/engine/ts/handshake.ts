@@ -1,29 +1,24 @@
 import type { Socket } from 'node:net';
 import type { Server, TLSSocket } from 'node:tls';
-import type { HandshakeFailure, ListenerId, TlsDomain, TlsInfo, TlsServerSpec } from '../engine.ts';
+import type { HandshakeFailure, ListenerId, SocketAddress, TlsDomain, TlsInfo, TlsServerSpec } from '../engine.ts';
 import { readClientHello } from './client-hello.ts';
 import { certificateFailure, handshakeFailure } from './handshake-failure.ts';
+import type { NewPeer } from './listener.ts';
 import { TlsContexts, domainFor, tlsInfo } from './tls.ts';
 
 /** What becomes of handshakes. */
 export interface HandshakeOwner {
   onSecure(listener: ListenerId, socket: TLSSocket, tls: TlsInfo): void;
-  onFailed(remote: SocketName, failure: HandshakeFailure, detail: string, domain: string | undefined): void;
+  onFailed(peer: NewPeer, failure: HandshakeFailure, detail: string, domain: string | undefined): void;
   nowMs(): number;
   timeoutMs(): number;
   random(into: Uint8Array): void;
 }
 
-interface SocketName {
-  readonly address: string;
-  readonly port: number;
-}
-
 /** A handshake under way. */
 interface Handshake {
-  readonly listener: ListenerId;
+  readonly peer: NewPeer;
   readonly socket: Socket;
-  readonly remote: SocketName;
   readonly deadlineMs: number;
   domain: TlsDomain | undefined;
   serverName: string | undefined;
@@ -51,11 +46,11 @@ export class Handshakes {
     return this.#underWay.size;
   }
 
-  begin(listener: ListenerId, socket: Socket, remote: SocketName, spec: () => TlsServerSpec): void {
+  begin(peer: NewPeer, socket: Socket, spec: () => TlsServerSpec): void {
     const timeoutMs = this.#owner.timeoutMs();
     const deadlineMs = timeoutMs === 0 ? Infinity : this.#owner.nowMs() + timeoutMs;
-    const handshake: Handshake = { listener, socket, remote, deadlineMs, domain: undefined, serverName: undefined };
-    this.#underWay.set(nameOf(remote), handshake);
+    const handshake: Handshake = { peer, socket, deadlineMs, domain: undefined, serverName: undefined };
+    this.#underWay.set(nameOf(peer.remote), handshake);
     socket.once('close', () => this.#fail(handshake, 'closed', 'the peer has gone'));
     socket.once('end', () => this.#fail(handshake, 'closed', 'the peer has ended its side'));
     socket.on('error', ignore);
@@ -94,7 +89,7 @@ export class Handshakes {
   /** Ends the handshakes of a listener. */
   end(listener: ListenerId): void {
     for (const handshake of this.#underWay.values())
-      if (handshake.listener === listener) this.#fail(handshake, 'closed', 'the listener has closed');
+      if (handshake.peer.listener === listener) this.#fail(handshake, 'closed', 'the listener has closed');
   }
 
   #listenTo(server: Server, domain: TlsDomain): void {
@@ -110,8 +105,8 @@ export class Handshakes {
         socket.destroy();
         return;
       }
-      this.#underWay.delete(nameOf(handshake.remote));
-      this.#owner.onSecure(handshake.listener, socket, tlsInfo(domain, socket, handshake.serverName));
+      this.#underWay.delete(nameOf(handshake.peer.remote));
+      this.#owner.onSecure(handshake.peer.listener, socket, tlsInfo(domain, socket, handshake.serverName));
     });
     server.on('tlsClientError', (error, socket) => {
       const handshake = this.#underWay.get(nameOfSocket(socket));
@@ -131,10 +126,10 @@ export class Handshakes {
   }
 
   #failed(handshake: Handshake, failure: HandshakeFailure, detail: string): boolean {
-    const key = nameOf(handshake.remote);
+    const key = nameOf(handshake.peer.remote);
     if (this.#underWay.get(key) !== handshake) return false;
     this.#underWay.delete(key);
-    this.#owner.onFailed(handshake.remote, failure, detail, handshake.domain?.name);
+    this.#owner.onFailed(handshake.peer, failure, detail, handshake.domain?.name);
     return true;
   }
 }
@@ -156,7 +151,7 @@ function ignore(): void {
   // The close that follows tells.
 }
 
-function nameOf({ address, port }: SocketName): string {
+function nameOf({ address, port }: SocketAddress): string {
   return `${address} ${port}`;
 }
 

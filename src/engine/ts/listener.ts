@@ -1,14 +1,21 @@
 import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { MsrpError } from '../../errors.ts';
-import type { BoundListener, ListenSpec, ListenerId, TlsServerSpec } from '../engine.ts';
+import type { BoundListener, ListenSpec, ListenerId, SocketAddress, TlsServerSpec } from '../engine.ts';
 import type { Handshakes } from './handshake.ts';
 
 /** What a listener tells the engine. */
 export interface ListenerOwner {
   /** False when the connection is not to be had; then the owner has said why. */
-  admit(remote: { address: string; port: number }, tls: boolean): boolean;
+  admit(peer: NewPeer, tls: boolean): boolean;
   onConnection(listener: ListenerId, socket: Socket): void;
+}
+
+/** A peer that is not a connection yet, and where it came in. */
+export interface NewPeer {
+  readonly listener: ListenerId;
+  readonly remote: SocketAddress;
+  readonly local: SocketAddress;
 }
 
 /** One listening socket, plain or TLS. */
@@ -57,11 +64,15 @@ export class Listener {
   }
 
   #onSocket(socket: Socket): void {
-    const remote = { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 };
-    const { id } = this;
-    if (!this.#owner.admit(remote, this.#tls !== undefined)) socket.destroy();
-    else if (this.#tls === undefined) this.#owner.onConnection(id, socket);
-    else this.#handshakes.begin(id, socket, remote, () => this.#tls as TlsServerSpec);
+    const { remoteAddress = '', remotePort = 0, localAddress = '', localPort = 0 } = socket;
+    const peer = {
+      listener: this.id,
+      remote: { address: remoteAddress, port: remotePort },
+      local: { address: localAddress, port: localPort },
+    };
+    if (!this.#owner.admit(peer, this.#tls !== undefined)) socket.destroy();
+    else if (this.#tls === undefined) this.#owner.onConnection(this.id, socket);
+    else this.#handshakes.begin(peer, socket, () => this.#tls as TlsServerSpec);
   }
 }
 

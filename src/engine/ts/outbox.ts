@@ -77,6 +77,12 @@ export class Outbox {
     this.tail = NONE;
   }
 
+  /** What is queued, without taking it. */
+  waiting(): Buffer[] {
+    const full = this.#full.map((segment, i) => segment.subarray(0, this.#lengths[i]));
+    return this.used === 0 ? full : [...full, this.tail.subarray(0, this.used)];
+  }
+
   /** Takes segments of about `limit` bytes for a write, which must not be touched until {@link release}. */
   take(limit: number): Buffer[] {
     const taken: Buffer[] = [];

@@ -31,6 +31,7 @@ export function onResponse(
     if (!isGood || connection.outgoing?.answered(bytes, tidStart, tidEnd, status, isThat) !== true) counters.dropped++;
     return;
   }
+  counters.answered(plane.nowMs - transaction.startedMs);
   if (!transaction.isSend) {
     passBack(plane, transaction, bytes, records, base);
     transactions.close(transaction);

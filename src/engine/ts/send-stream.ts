@@ -261,6 +261,7 @@ export class SendStream {
     transaction.start = this.#chunkStart;
     transaction.octets = this.#chunkOctets;
     transaction.total = this.#total;
+    transaction.startedMs = plane.nowMs;
     transaction.deadlineMs = plane.nowMs + plane.limits.transactionMs;
     transaction.queuedUpTo = target.queuedTotal;
     plane.transactions.open(transaction);

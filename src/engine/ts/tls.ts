@@ -124,13 +124,19 @@ export function tlsInfo(domain: TlsDomain, socket: TLSSocket, serverName?: strin
           peer: {
             verified: socket.authorized,
             altNames: altNames(certificate.subjectaltname ?? ''),
-            subject: Object.entries(certificate.subject)
-              .map(([key, value]) => `${key}=${String(value)}`)
-              .join(', '),
+            subject: nameText(certificate.subject),
+            issuer: nameText(certificate.issuer),
           },
         }
       : {}),
   };
+}
+
+/** `CN=relay.example, O=Example`, in the order of the certificate. */
+function nameText(name: object): string {
+  return Object.entries(name)
+    .map(([key, value]) => `${key}=${String(value)}`)
+    .join(', ');
 }
 
 const TICKET_LIFETIME_S = 7200;

@@ -26,6 +26,7 @@ export class Transaction {
   start = 1;
   octets = 0;
   total = -1;
+  startedMs = 0;
   deadlineMs = 0;
   /** What the target had been given when this request was complete: it is out when the target has sent that much. */
   queuedUpTo = 0;

@@ -11,6 +11,8 @@ export function flush(plane: Plane, connection: Connection): void {
   while (!connection.writing && outbox.bytes > 0) {
     const single = outbox.single();
     const segments = single === undefined ? outbox.take(WRITE_BYTES) : undefined;
+    if (connection.tap !== undefined)
+      for (const segment of segments ?? [single]) connection.tap.out.push(segment as Buffer);
     const size = single?.length ?? sizeOf(segments as Buffer[]);
     const done = single === undefined ? transport.writeAll(segments as Buffer[]) : transport.write(single);
     if (done) {

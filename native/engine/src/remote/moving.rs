@@ -10,6 +10,7 @@ use crate::frame::Frame;
 use crate::inbox::Command;
 use crate::plane::{Plane, token_of, worker_of};
 use crate::table::Key;
+use crate::tap::Tap;
 use crate::tls::Tls;
 use mio::Interest;
 use mio::net::TcpStream;
@@ -27,6 +28,7 @@ pub struct Moving {
     local: Option<SocketAddr>,
     /// Bytes that were read and not handled.
     rest: Vec<u8>,
+    tap: Option<Box<Tap>>,
     opened_at_ms: u64,
     bytes_in: u64,
     bytes_out: u64,
@@ -77,6 +79,7 @@ impl Plane {
             remote: connection.remote,
             local: connection.local,
             rest: rest.to_vec(),
+            tap: connection.tap,
             opened_at_ms: connection.opened_at_ms,
             bytes_in: connection.bytes_in,
             bytes_out: connection.bytes_out,
@@ -95,6 +98,8 @@ impl Plane {
         connection.bytes_in = moving.bytes_in;
         connection.bytes_out = moving.bytes_out;
         connection.unhandled = moving.rest;
+        connection.traced = moving.tap.is_some();
+        connection.tap = moving.tap;
         connection.readable = true;
         let key = self.connections.insert_with(|_| connection);
         self.others.adopted.insert(moving.id, key);

@@ -31,8 +31,7 @@ pub fn describe(connection: &CommonState, domain: &Domain, server_name: Option<&
                 verdict.is_ok()
             }
         };
-        let (subject, alt_names) = names_of(certificate);
-        peer = Some(PeerCertificate { verified, alt_names, subject });
+        peer = Some(PeerCertificate { verified, ..names_of(certificate) });
     }
     Ok(TlsInfo {
         domain: domain.name.to_string(),
@@ -47,20 +46,20 @@ pub fn describe(connection: &CommonState, domain: &Domain, server_name: Option<&
     })
 }
 
-/// Subject, and the entries of subjectAltName that are host names or addresses, in lower case.
-fn names_of(der: &[u8]) -> (String, Vec<String>) {
-    let Ok((_, certificate)) = X509Certificate::from_der(der) else { return (String::new(), Vec::new()) };
-    let mut names = Vec::new();
+/// Its names, those of subjectAltName that are host names or addresses in lower case; whether it is verified is not said.
+fn names_of(der: &[u8]) -> PeerCertificate {
+    let Ok((_, certificate)) = X509Certificate::from_der(der) else { return PeerCertificate::default() };
+    let mut alt_names = Vec::new();
     if let Ok(Some(extension)) = certificate.subject_alternative_name() {
         for name in &extension.value.general_names {
             match name {
-                GeneralName::DNSName(name) => names.push(name.to_ascii_lowercase()),
-                GeneralName::IPAddress(bytes) => names.extend(address(bytes)),
+                GeneralName::DNSName(name) => alt_names.push(name.to_ascii_lowercase()),
+                GeneralName::IPAddress(bytes) => alt_names.extend(address(bytes)),
                 _ => {}
             }
         }
     }
-    (subject(certificate.subject()), names)
+    PeerCertificate { verified: false, alt_names, subject: text(certificate.subject()), issuer: text(certificate.issuer()) }
 }
 
 fn address(bytes: &[u8]) -> Option<String> {
@@ -69,7 +68,7 @@ fn address(bytes: &[u8]) -> Option<String> {
 }
 
 /// `CN=relay.example, O=Example`, in the order of the certificate.
-fn subject(name: &X509Name<'_>) -> String {
+fn text(name: &X509Name<'_>) -> String {
     let attributes = name.iter_attributes().map(|attribute| {
         let oid = attribute.attr_type().to_id_string();
         let known = SHORT_NAMES.iter().find(|(known, _)| *known == oid);

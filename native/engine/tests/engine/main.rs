@@ -18,3 +18,4 @@ mod timers;
 mod tls;
 mod tls_traffic;
 mod tls_trust;
+mod trace;

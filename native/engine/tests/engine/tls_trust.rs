@@ -59,6 +59,7 @@ fn certificates_of_clients_are_judged_as_the_domain_says() {
             verified: true,
             alt_names: vec!["client.example".to_owned(), "192.0.2.7".to_owned(), "2001:db8::7".to_owned()],
             subject: "CN=client.example, O=Example, Inc.".to_owned(),
+            issuer: "CN=ca".to_owned(),
         };
         assert_eq!(info.peer.as_ref(), Some(&expected));
         assert!(meet(&mut bench, &client(Some(&rsa))).expect("it is good").peer.as_ref().expect("there").verified);
