@@ -3,12 +3,16 @@ import type { asn1 } from 'node-forge';
 
 const require = createRequire(import.meta.url);
 
-/** One value of ASN.1: its tag, and its content or its parts. */
-export type Element = asn1.Asn1;
+/** One value of ASN.1: its tag, and its octets, a character each, or its parts. */
+export interface Element {
+  readonly tagClass: number;
+  readonly type: number;
+  readonly value: string | readonly Element[];
+}
 
 /**
- * ASN.1 of node-forge, without the cryptography around it: 4 ms instead of 40, for those alone who look into DER. It is as strict as
- * DER about lengths, and takes a list of a hundred thousand revoked certificates in a second.
+ * ASN.1 of node-forge, without the cryptography around it: 4 ms instead of 50, for those alone who look into DER. Others stand
+ * still over long revocation lists (docs/adr/0003-dependencies.md).
  */
 function library(): typeof asn1 {
   return require('node-forge/lib/asn1') as typeof asn1;
@@ -27,19 +31,25 @@ export function isOf(element: Element | undefined, ...types: readonly number[]):
   return element?.tagClass === UNIVERSAL && types.includes(element.type);
 }
 
+/** The parts of a SEQUENCE. Throws a plain Error where it is none. */
+export function partsOf(element: Element | undefined): readonly Element[] {
+  if (!isOf(element, TYPE.sequence) || typeof element.value === 'string') throw new Error('expected a SEQUENCE');
+  return element.value;
+}
+
 /** Whether it is there, and has the tag `[number]`. */
 export function isTagged(element: Element | undefined, number: number): element is Element {
   return element?.tagClass === CONTEXT && element.type === number;
 }
 
-const UNIVERSAL: asn1.Class.UNIVERSAL = 0x00;
-const CONTEXT: asn1.Class.CONTEXT_SPECIFIC = 0x80;
-
-/** The parts of a SEQUENCE, or of a tag around others. Throws a plain Error where it is none. */
-export function partsOf(element: Element | undefined): readonly Element[] {
-  if (element === undefined || typeof element.value === 'string') throw new Error('expected a value with parts');
-  return element.value;
+/** What the tag `[number]` is around; undefined where it has another tag, or nothing in it. */
+export function taggedBy(element: Element | undefined, number: number): Element | undefined {
+  return isTagged(element, number) && typeof element.value !== 'string' ? element.value[0] : undefined;
 }
+
+/** Classes of tags, as they stand in the first octet (X.690 section 8.1.2.2). */
+const UNIVERSAL = 0x00;
+const CONTEXT = 0x80;
 
 /** The octets of a value of one of these universal types, a character each. Throws a plain Error where it is none. */
 export function octetsOf(element: Element | undefined, ...types: readonly number[]): string {

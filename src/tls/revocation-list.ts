@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { TYPE, isOf, isTagged, objectIdOf, octetsOf, partsOf, readElement } from './asn1.ts';
+import { TYPE, isOf, isTagged, objectIdOf, octetsOf, partsOf, readElement, taggedBy } from './asn1.ts';
 import type { Element } from './asn1.ts';
 
 /** Blocks of a PEM text. */
@@ -31,7 +31,8 @@ function problemOf(list: Element): string | undefined {
   if (!isOf(nextUpdate, ...TIMES)) return 'does not say when the next one comes (nextUpdate)';
   if (!isTime(thisUpdate) || !isTime(nextUpdate)) return NO_TIME;
   const revoked = isOf(rest[0], TYPE.sequence) ? partsOf(rest.shift()) : [];
-  const extensions = isTagged(rest[0], 0) ? extensionsOf(partsOf(rest[0])[0]) : [];
+  const tagged = taggedBy(rest[0], 0);
+  const extensions = tagged === undefined ? [] : extensionsOf(tagged);
   if (extensions.length === 0) return 'has no extensions: expected at least a CRL number';
   return firstOf(extensions, extensionProblem) ?? firstOf(revoked, entryProblem);
 }
@@ -91,13 +92,13 @@ function extensionProblem({ id, critical, value }: Extension): string | undefine
  * optional; a point is `[0] { [0] fullName }` or `[0] { [1] nameRelative }`.
  */
 function pointProblem(fields: readonly Element[]): string | undefined {
-  const isTrue = (number: number): boolean =>
-    fields.some((field) => isTagged(field, number) && /^[^\0]$/s.test(String(field.value)));
+  const isTrue = (number: number): boolean => fields.some((field) => isTagged(field, number) && field.value !== '\0');
+  if (!fields.every((field) => [0, 1, 2, 3, 4, 5].some((number) => isTagged(field, number))))
+    return 'has an issuing distribution point that cannot be read';
   if (fields.some((field) => isTagged(field, 3))) return 'is for some reasons of revocation only';
   if (isTrue(4)) return INDIRECT;
   if (isTrue(5)) return 'is for attribute certificates';
-  const point = fields.find((field) => isTagged(field, 0));
-  const hasFullName = point !== undefined && isTagged(partsOf(point)[0], 0);
+  const hasFullName = fields.some((field) => isTagged(taggedBy(field, 0), 0));
   return hasFullName ? undefined : 'has an issuing distribution point without a full name';
 }
 
