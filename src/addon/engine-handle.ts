@@ -16,7 +16,7 @@ interface HandleSettings {
 }
 
 /** Limits and timeouts as in `EngineLimits`. */
-export interface HandleLimits {
+interface HandleLimits {
   readonly sendTimeoutMs: number;
   readonly maxMsgChunks: number;
   readonly tlsHandshakeTimeoutMs: number;
@@ -48,7 +48,7 @@ export interface ServerHandle {
 }
 
 /** A TLS domain, as in `TlsDomain`. */
-export interface DomainSettings {
+interface DomainSettings {
   name: string;
   identities: { certificate: string; privateKey: string }[];
   ca?: string;
@@ -167,7 +167,7 @@ export interface EngineNotice {
 }
 
 /** As `TlsInfo` of the contract. */
-export interface TlsView {
+interface TlsView {
   domain: string;
   protocol: string;
   cipher: string;

@@ -150,7 +150,7 @@ export interface BoundListener {
 }
 
 /** A certificate (PEM, the chain behind it follows) and its private key (PEM). */
-export interface TlsIdentity {
+interface TlsIdentity {
   readonly certificate: string;
   readonly privateKey: string;
 }

@@ -59,7 +59,7 @@ export function readText(file: string): string {
 }
 
 /** The PEM files of a folder, in the order of their names; those by hash (`c_rehash`) count, too. Throws `E_TLS_MATERIAL`. */
-export function readFolder(folder: string): string {
+function readFolder(folder: string): string {
   return readFiles(folder)
     .map(({ text }) => text)
     .join('');

@@ -1,6 +1,6 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { DerReader, TAG } from './der.ts';
+import { isTagged, partsOf, readElement } from './asn1.ts';
 import { readCa, readFiles, readText } from './domain.ts';
 import type { TlsDomainFiles } from './domain.ts';
 import { checkRevocationLists } from './revocation-list.ts';
@@ -42,7 +42,8 @@ export function checkMaterial(files: TlsDomainFiles, nowMs: number): MaterialPro
     if (leaf === undefined) continue;
     const kind = kindOf(leaf);
     if (kind === undefined) problems.push({ ...at, message: `${file}: expected ${KEYS}` });
-    else if (isVersion1(leaf)) problems.push({ ...at, message: `${file} is of version 1: expected version 3` });
+    else if (attempt(at, () => isVersion1(leaf)) === true)
+      problems.push({ ...at, message: `${file} is of version 1: expected version 3` });
     else if (kinds.has(kind))
       problems.push({ ...at, message: `a second certificate of kind ${kind}: expected one of each of RSA and ECDSA` });
     else kinds.set(kind, index);
@@ -126,5 +127,6 @@ function kindOf({ publicKey }: X509Certificate): 'RSA' | 'ECDSA' | undefined {
 
 /** `Certificate ::= { tbs { [0] version?, serialNumber … } … }`: without a version it is 1. */
 function isVersion1({ raw }: X509Certificate): boolean {
-  return new DerReader(raw).enter(TAG.sequence).enter(TAG.sequence).peek() !== TAG.context0;
+  const [tbs] = partsOf(readElement(raw));
+  return !isTagged(partsOf(tbs)[0], 0);
 }

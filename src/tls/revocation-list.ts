@@ -1,4 +1,6 @@
-import { DerReader, TAG } from './der.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { TYPE, isOf, isTagged, objectIdOf, octetsOf, partsOf, readElement, taggedBy } from './asn1.ts';
+import type { Element } from './asn1.ts';
 
 /** Blocks of a PEM text. */
 const PEM_LIST = /-----BEGIN X509 CRL-----([^-]+)-----END X509 CRL-----/g;
@@ -7,7 +9,7 @@ const PEM_LIST = /-----BEGIN X509 CRL-----([^-]+)-----END X509 CRL-----/g;
 export function checkRevocationLists(pem: string): (string | undefined)[] {
   return Array.from(pem.matchAll(PEM_LIST), ([, base64 = '']) => {
     try {
-      return problemOf(new DerReader(Buffer.from(base64, 'base64')).enter(TAG.sequence));
+      return problemOf(readElement(Buffer.from(base64, 'base64')));
     } catch {
       return 'cannot be read';
     }
@@ -20,70 +22,68 @@ export function checkRevocationLists(pem: string): (string | undefined)[] {
  *
  * `CertificateList ::= { tbs { version, signature, issuer, thisUpdate, nextUpdate, revoked?, [0] extensions }, algorithm, signature }`
  */
-function problemOf(list: DerReader): string | undefined {
-  const tbs = list.enter(TAG.sequence);
-  const algorithm = list.next(TAG.sequence).content;
-  if (tbs.peek() !== TAG.integer) return 'is of version 1: expected version 2, with extensions';
-  tbs.next(TAG.integer);
-  if (!tbs.next(TAG.sequence).content.equals(algorithm)) return 'names two signature algorithms';
-  tbs.next(TAG.sequence);
-  const times = [readTime(tbs)];
-  if (!TIMES.includes(tbs.peek() ?? 0)) return 'does not say when the next one comes (nextUpdate)';
-  times.push(readTime(tbs));
-  if (!times.every(isTime)) return NO_TIME;
-  const revoked = tbs.peek() === TAG.sequence ? tbs.enter(TAG.sequence) : undefined;
-  if (tbs.peek() !== TAG.context0) return 'has no extensions: expected at least a CRL number';
-  const extensions = [...extensionsOf(tbs.enter(TAG.context0).enter(TAG.sequence))];
+function problemOf(list: Element): string | undefined {
+  const [tbs, algorithm] = partsOf(list);
+  const [version, signature, issuer, thisUpdate, nextUpdate, ...rest] = partsOf(tbs);
+  if (!isOf(version, TYPE.integer)) return 'is of version 1: expected version 2, with extensions';
+  if (!isDeepStrictEqual(signature, algorithm)) return 'names two signature algorithms';
+  partsOf(issuer);
+  if (!isOf(nextUpdate, ...TIMES)) return 'does not say when the next one comes (nextUpdate)';
+  if (!isTime(thisUpdate) || !isTime(nextUpdate)) return NO_TIME;
+  const revoked = isOf(rest[0], TYPE.sequence) ? partsOf(rest.shift()) : [];
+  const tagged = taggedBy(rest[0], 0);
+  const extensions = tagged === undefined ? [] : extensionsOf(tagged);
   if (extensions.length === 0) return 'has no extensions: expected at least a CRL number';
-  for (const extension of extensions) {
-    const problem = extensionProblem(extension);
-    if (problem !== undefined) return problem;
-  }
-  return revoked === undefined ? undefined : entriesProblem(revoked);
+  return firstOf(extensions, extensionProblem) ?? firstOf(revoked, entryProblem);
 }
 
-function entriesProblem(revoked: DerReader): string | undefined {
-  while (!revoked.atEnd) {
-    const entry = revoked.enter(TAG.sequence);
-    entry.next(TAG.integer);
-    if (!isTime(readTime(entry))) return NO_TIME;
-    if (entry.atEnd) continue;
-    for (const { id, critical, value } of extensionsOf(entry.enter(TAG.sequence))) {
-      if (id === CERTIFICATE_ISSUER) return INDIRECT;
-      if (id === INVALIDITY_DATE && !isTime(readTime(new DerReader(value)))) return NO_TIME;
-      if (critical && !ENTRY_EXTENSIONS.has(id))
-        return `has an entry with a critical extension that is unknown (${id})`;
-    }
+function firstOf<T>(items: readonly T[], problem: (item: T) => string | undefined): string | undefined {
+  for (const item of items) {
+    const found = problem(item);
+    if (found !== undefined) return found;
   }
   return undefined;
 }
 
-const TIMES: readonly number[] = [TAG.utcTime, TAG.generalizedTime];
+/** `{ serialNumber, revocationDate, extensions? }` */
+function entryProblem(entry: Element): string | undefined {
+  const [serialNumber, date, extensions] = partsOf(entry);
+  octetsOf(serialNumber, TYPE.integer);
+  if (!isTime(date)) return NO_TIME;
+  return extensions === undefined ? undefined : firstOf(extensionsOf(extensions), entryExtensionProblem);
+}
+
+function entryExtensionProblem({ id, critical, value }: Extension): string | undefined {
+  if (id === CERTIFICATE_ISSUER) return INDIRECT;
+  if (id === INVALIDITY_DATE && !isTime(readElement(value))) return NO_TIME;
+  return critical && !ENTRY_EXTENSIONS.has(id)
+    ? `has an entry with a critical extension that is unknown (${id})`
+    : undefined;
+}
+
+const TIMES = [TYPE.utcTime, TYPE.generalizedTime];
 const NO_TIME = 'has a time that is not to the second and in UTC';
 const INDIRECT = 'is for several issuers (an indirect CRL)';
 
-/** Object identifiers in hexadecimal: 55 1d is 2.5.29, `id-ce`. */
-const DELTA = '551d1b';
-const ISSUING_POINT = '551d1c';
-const CERTIFICATE_ISSUER = '551d1d';
+/** Extensions of RFC 5280 section 5.2, of a list. */
+const DELTA = '2.5.29.27';
+const ISSUING_POINT = '2.5.29.28';
 /** CRL number, authority key identifier. */
-const LIST_EXTENSIONS: ReadonlySet<string> = new Set(['551d14', '551d23']);
-const INVALIDITY_DATE = '551d18';
+const LIST_EXTENSIONS: ReadonlySet<string> = new Set(['2.5.29.20', '2.5.29.35']);
+/** Those of section 5.3, of an entry. */
+const CERTIFICATE_ISSUER = '2.5.29.29';
+const INVALIDITY_DATE = '2.5.29.24';
 /** Reason code, invalidity date. */
-const ENTRY_EXTENSIONS: ReadonlySet<string> = new Set(['551d15', INVALIDITY_DATE]);
+const ENTRY_EXTENSIONS: ReadonlySet<string> = new Set(['2.5.29.21', INVALIDITY_DATE]);
 
-function readTime(reader: DerReader): string {
-  return reader.next(...TIMES).content.toString('latin1');
-}
-
-/** `YYMMDDHHMMSSZ` or `YYYYMMDDHHMMSSZ` (RFC 5280 section 4.1.2.5). */
-function isTime(text: string): boolean {
-  return /^(\d{12}|\d{14})Z$/.test(text);
+/** `YYMMDDHHMMSSZ` or `YYYYMMDDHHMMSSZ` (RFC 5280 section 4.1.2.5). Throws where it is no time at all. */
+function isTime(element: Element | undefined): boolean {
+  return /^(\d{12}|\d{14})Z$/.test(octetsOf(element, ...TIMES));
 }
 
 function extensionProblem({ id, critical, value }: Extension): string | undefined {
   if (id === DELTA) return 'is a delta CRL: expected a complete one';
-  if (id === ISSUING_POINT) return pointProblem(value);
+  if (id === ISSUING_POINT) return pointProblem(partsOf(readElement(value)));
   return critical && !LIST_EXTENSIONS.has(id) ? `has a critical extension that is unknown (${id})` : undefined;
 }
 
@@ -91,17 +91,14 @@ function extensionProblem({ id, critical, value }: Extension): string | undefine
  * `IssuingDistributionPoint ::= { [0] point, [1] onlyUser, [2] onlyCA, [3] reasons, [4] indirect, [5] onlyAttribute }`, all of them
  * optional; a point is `[0] { [0] fullName }` or `[0] { [1] nameRelative }`.
  */
-function pointProblem(value: Buffer): string | undefined {
-  const fields = new DerReader(value).enter(TAG.sequence);
-  let hasFullName = false;
-  while (!fields.atEnd) {
-    const { tag, content } = fields.next();
-    const isTrue = content.length === 1 && content[0] !== 0;
-    if (tag === TAG.context0) hasFullName = new DerReader(content).peek() === TAG.context0;
-    else if ((tag & 0x1f) === 3) return 'is for some reasons of revocation only';
-    else if ((tag & 0x1f) === 4 && isTrue) return INDIRECT;
-    else if ((tag & 0x1f) === 5 && isTrue) return 'is for attribute certificates';
-  }
+function pointProblem(fields: readonly Element[]): string | undefined {
+  const isTrue = (number: number): boolean => fields.some((field) => isTagged(field, number) && field.value !== '\0');
+  if (!fields.every((field) => [0, 1, 2, 3, 4, 5].some((number) => isTagged(field, number))))
+    return 'has an issuing distribution point that cannot be read';
+  if (fields.some((field) => isTagged(field, 3))) return 'is for some reasons of revocation only';
+  if (isTrue(4)) return INDIRECT;
+  if (isTrue(5)) return 'is for attribute certificates';
+  const hasFullName = fields.some((field) => isTagged(taggedBy(field, 0), 0));
   return hasFullName ? undefined : 'has an issuing distribution point without a full name';
 }
 
@@ -109,14 +106,14 @@ function pointProblem(value: Buffer): string | undefined {
 interface Extension {
   readonly id: string;
   readonly critical: boolean;
-  readonly value: Buffer;
+  /** DER, an octet in each character. */
+  readonly value: string;
 }
 
-function* extensionsOf(list: DerReader): Generator<Extension> {
-  while (!list.atEnd) {
-    const extension = list.enter(TAG.sequence);
-    const id = extension.next(TAG.objectId).content.toString('hex');
-    const critical = extension.peek() === TAG.boolean && extension.next().content[0] !== 0;
-    yield { id, critical, value: extension.next().content };
-  }
+function extensionsOf(list: Element | undefined): readonly Extension[] {
+  return partsOf(list).map((extension) => {
+    const [id, ...rest] = partsOf(extension);
+    const critical = isOf(rest[0], TYPE.boolean) && rest.shift()?.value !== '\0';
+    return { id: objectIdOf(id), critical, value: octetsOf(rest[0], TYPE.octets) };
+  });
 }

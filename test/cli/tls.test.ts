@@ -48,6 +48,15 @@ describe('TLS as a user meets it', () => {
       assert.deepEqual((await loaded(args)).filter(isMaker), [], args.join(' '));
   });
 
+  it('what reads ASN.1 is loaded by who has a certificate, and no more of it than that', async () => {
+    const isForge = (url: string): boolean => url.includes('/node-forge/');
+    const parts = (await loaded(['check'])).filter(isForge).map((url) => url.slice(url.lastIndexOf('/') + 1));
+    assert.deepEqual(parts.toSorted(), ['asn1.js', 'baseN.js', 'forge.js', 'oids.js', 'util.js']);
+    writeFileSync(join(folder, 'plain.yaml'), 'listeners: [msrp:127.0.0.1:2855]\nrelay: {allow_ip_use_path: true}\n');
+    for (const args of [['check', '-c', 'plain.yaml'], ['--version']])
+      assert.deepEqual((await loaded(args)).filter(isForge), [], args.join(' '));
+  });
+
   it('the conversation with TLS of the README, as it stands there, with npm start', async (test) => {
     if (!(await isFree(2855)) || !(await isFree(2856))) {
       test.skip('somebody listens on the ports of the demo');

@@ -11,7 +11,7 @@ export const uriOf = (name: string): string => `msrp://${name}.example:1/${name}
 export const sessionOf = (name: string): string => `msrp://relay.example:2855/${name}Session0123456789;tcp`;
 
 /** Next hops, by what becomes of them: a connection, a shared one, a refusal, nobody there, no decision. */
-export const HOPS = ['far', 'near', 'denied', 'dead', 'silent'] as const;
+const HOPS = ['far', 'near', 'denied', 'dead', 'silent'] as const;
 
 /** Where a request goes: To-Path. */
 const TARGETS = [

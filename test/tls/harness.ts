@@ -20,7 +20,7 @@ import type { ManualClock } from '../engine/harness.ts';
 export const folder = mkdtempSync(join(tmpdir(), 'msrpd-tls-'));
 
 /** Writes a file; returns its path. */
-export function file(name: string, text: string): string {
+function file(name: string, text: string): string {
   const path = join(folder, name);
   writeFileSync(path, text);
   return path;

@@ -35,6 +35,18 @@ const LISTS: Record<string, { change: Partial<ListChange>; says?: RegExp }> = {
   'a distribution point': { change: { extensions: [point('a0 0a a0 08 86 06 68 74 74 70 3a 2f')] } },
   'an unknown extension': { change: { extensions: [unknown(false)] } },
   'reason and date of an entry': { change: { reason: true } },
+  'of many certificates': { change: { count: 3000 } },
+  'an unknown extension of an entry': { change: { ofEntry: unknown(false) } },
+  'an unknown critical extension of an entry': { change: { ofEntry: unknown(true) }, says: /an entry with a critical/ },
+  'an entry of another issuer': {
+    change: { ofEntry: extension('2.5.29.29', true, '30 08 86 06 68 74 74 70 3a 2f') },
+    says: /indirect/,
+  },
+  'two signature algorithms': { change: { twoAlgorithms: true }, says: /names two signature algorithms/ },
+  'for attribute certificates': {
+    change: { extensions: [point('a0 0a a0 08 86 06 68 74 74 70 3a 2f 85 01 ff')] },
+    says: /attribute certificates/,
+  },
   'a date with a fraction of a second': { change: { fraction: true }, says: /a time that is not to the second/ },
   'no extensions': { change: { none: true }, says: /has no extensions: expected at least a CRL number/ },
   'no next update': { change: { endless: true }, says: /does not say when the next one comes/ },
@@ -60,6 +72,10 @@ interface ListChange {
   readonly numberIsCritical: boolean;
   readonly reason: boolean;
   readonly fraction: boolean;
+  readonly twoAlgorithms: boolean;
+  /** How many certificates are revoked. */
+  readonly count: number;
+  readonly ofEntry: x509.Extension;
   readonly extensions: readonly x509.Extension[];
 }
 
@@ -205,20 +221,24 @@ async function list(change: Partial<ListChange>): Promise<string> {
     issuer: 'CN=some CA',
     thisUpdate: new Date(Date.now() - DAY_MS),
     ...(change.endless === true ? {} : { nextUpdate: new Date(Date.now() + DAY_MS) }),
-    entries: [
-      {
-        serialNumber: '0102',
-        revocationDate: new Date(Date.now() - 1000),
-        ...(change.reason === true ? { reason: x509.X509CrlReason.keyCompromise, invalidity: new Date(0) } : {}),
-        ...(change.fraction === true ? { invalidity: new Date(123) } : {}),
-      },
-    ],
+    entries: Array.from({ length: change.count ?? 1 }, (_, i) => ({
+      serialNumber: (i + 0x0102).toString(16).padStart(4, '0'),
+      revocationDate: new Date(Date.now() - 1000),
+      ...(change.reason === true ? { reason: x509.X509CrlReason.keyCompromise, invalidity: new Date(0) } : {}),
+      ...(change.fraction === true ? { invalidity: new Date(123) } : {}),
+      ...(change.ofEntry === undefined ? {} : { extensions: [change.ofEntry] }),
+    })),
     extensions: change.none === true ? [] : [number, key, ...(change.extensions ?? [])],
     signingAlgorithm: ALGORITHM,
     signingKey: keys.privateKey,
   });
-  return made.toString('pem').replaceAll('BEGIN CRL', 'BEGIN X509 CRL').replaceAll('END CRL', 'END X509 CRL');
+  const der = Buffer.from(made.rawData);
+  // The first one is inside; the last octet of ecdsa-with-SHA256 makes it ecdsa-with-SHA384.
+  if (change.twoAlgorithms === true) der[der.indexOf(ECDSA_WITH_SHA256) + ECDSA_WITH_SHA256.length - 1] = 3;
+  return `-----BEGIN X509 CRL-----\n${der.toString('base64')}\n-----END X509 CRL-----\n`;
 }
+
+const ECDSA_WITH_SHA256 = Buffer.from('06082a8648ce3d040302', 'hex');
 
 function extension(id: string, critical: boolean, hex: string): x509.Extension {
   return new x509.Extension(id, critical, new Uint8Array(Buffer.from(hex.replaceAll(' ', ''), 'hex')).buffer);
