@@ -34,6 +34,7 @@ export class Bridge implements WsHandler {
   readonly #backlogBytes: number;
   readonly #onGone: () => void;
   #full = false;
+  #isStopped = false;
   /** The engine has closed it: this is what the client is told once everything is sent. */
   #lastWord: { readonly code: number; readonly reason: string } | undefined;
   /** The engine knows that it has ended. */
@@ -62,13 +63,13 @@ export class Bridge implements WsHandler {
       return;
     }
     const waiting = this.#engine.feed(this.#connection, message);
-    // Where it cannot be stopped.
-    if (waiting > this.#backlogBytes)
-      this.#fail(CODE.TRY_AGAIN_LATER, 'websocket_limit', 'more than its receivers take');
-    else if (waiting >= FEED_BYTES && !this.#full) {
+    if (waiting >= FEED_BYTES && !this.#full) {
       this.#full = true;
-      this.#socket.pause();
+      this.#isStopped = this.#socket.pause();
     }
+    // What it has sent before it was stopped still comes; one that cannot be stopped goes on.
+    if (this.#full && !this.#isStopped && waiting > this.#backlogBytes)
+      this.#fail(CODE.TRY_AGAIN_LATER, 'websocket_limit', 'more than its receivers take');
   }
 
   onDrain(): void {
