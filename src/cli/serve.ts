@@ -95,13 +95,18 @@ async function reload(server: Server, file: string | undefined, log: Log): Promi
     return;
   }
   try {
-    await server.reload(readAgain(file));
+    const result = loadConfig(file);
+    if ('config' in result) await server.reload(result.config);
+    else {
+      const problems = result.problems.map(formatProblem);
+      log.logger.error({ problems }, 'configuration not reloaded');
+    }
   } catch (error) {
     log.logger.error({ err: error }, 'configuration not reloaded');
   }
 }
 
-/** Throws with every mistake. */
+/** For the control interface; throws with every mistake. */
 function readAgain(file: string): Config {
   const result = loadConfig(file);
   if ('config' in result) return result.config;
