@@ -12,6 +12,7 @@ import type {
   EngineFactory,
   EngineLimits,
   EngineOptions,
+  OpenedEvent,
   SessionId,
   TlsDomain,
 } from '../../src/engine/engine.ts';
@@ -198,7 +199,9 @@ export class Bench {
     const peer = new Peer(socket, raw);
     peer.relayPort = this.port;
     this.#peers.push(peer);
-    const { connection } = await this.event('opened', ({ remote }) => remote.port === raw.localPort);
+    // The relay's own dials have ports of the same range, of which one may have had this one before.
+    const isIt = ({ remote, local }: OpenedEvent): boolean => remote.port === raw.localPort && local.port === this.port;
+    const { connection } = await this.event('opened', isIt);
     peer.connection = connection;
     return peer;
   }

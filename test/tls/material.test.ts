@@ -63,6 +63,10 @@ const LISTS: Record<string, { change: Partial<ListChange>; says?: RegExp }> = {
     change: { extensions: [point('a0 0a a0 08 86 06 68 74 74 70 3a 2f 83 02 01 40')] },
     says: /some reasons/,
   },
+  'a point with something else beside it': {
+    change: { extensions: [point('a0 0a a0 08 86 06 68 74 74 70 3a 2f 05 00')] },
+    says: /distribution point that cannot be read/,
+  },
   'no point': { change: { extensions: [point('81 01 ff')] }, says: /without a full name/ },
 };
 

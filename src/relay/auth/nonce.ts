@@ -28,8 +28,8 @@ export class NonceSource {
   #lifetimeMs: number;
   /** Nonces born until then stay dead whatever their lifetime becomes: their counts may have been forgotten. */
   #deadBornMs = -Infinity;
-  /** Highest count by nonce, by what the nonces are bound to; oldest first. */
-  readonly #counts = new Map<string, Map<string, Used>>();
+  /** Nonces that were used, by what they are bound to. */
+  readonly #used = new Map<string, UsedNonces>();
 
   constructor(environment: NonceEnvironment, lifetimeMs: number, secret?: Uint8Array) {
     this.#environment = environment;
@@ -68,40 +68,37 @@ export class NonceSource {
    * nonces are in use to tell; the answer is a new nonce with `stale=true` both times.
    */
   use(nonce: string, binding: string, count: number): boolean {
-    let counts = this.#counts.get(binding);
-    if (counts === undefined) {
-      counts = new Map();
-      this.#counts.set(binding, counts);
+    const bytes = Buffer.from(nonce, 'base64url');
+    // A text of its own: a part of the request's would keep all of it.
+    const key = bytes.toString('latin1');
+    let nonces = this.#used.get(binding);
+    if (nonces === undefined) {
+      nonces = new UsedNonces();
+      this.#used.set(binding, nonces);
     }
-    const used = counts.get(nonce);
+    const used = nonces.get(key);
     if (used !== undefined) {
       if (count <= used.count) return false;
       used.count = count;
       return true;
     }
     const most = binding === '' ? MAX_USED : MAX_USED_OF_CONNECTION;
-    if (counts.size >= most) {
-      for (const [key, { bornMs }] of counts) {
-        // They stand in the order of their first use; those that are over go at the next sweep at the latest.
-        if (!this.#isOver(bornMs)) break;
-        counts.delete(key);
-      }
-      if (counts.size >= most) return false;
-    }
-    counts.set(nonce, { count, bornMs: this.#bornMs(Buffer.from(nonce, 'base64url')) });
+    if (nonces.size >= most) nonces.forgetOldest((bornMs) => this.#isOver(bornMs));
+    if (nonces.size >= most) return false;
+    nonces.add({ key, count, bornMs: this.#bornMs(bytes) });
     return true;
   }
 
   /** Forgets the counts of nonces that are bound to what has gone: no nonce of it is good any more. */
   forget(binding: string): void {
-    this.#counts.delete(binding);
+    this.#used.delete(binding);
   }
 
   /** Forgets the counts of nonces whose time is over. */
   sweep(): void {
-    for (const [binding, counts] of this.#counts) {
-      for (const [nonce, { bornMs }] of counts) if (this.#isOver(bornMs)) counts.delete(nonce);
-      if (counts.size === 0) this.#counts.delete(binding);
+    for (const [binding, nonces] of this.#used) {
+      nonces.forget((bornMs) => this.#isOver(bornMs));
+      if (nonces.size === 0) this.#used.delete(binding);
     }
   }
 
@@ -124,8 +121,49 @@ const MAC_BYTES = 16;
 const NONCE_LENGTH = Math.ceil(((TIME_BYTES + RANDOM_BYTES + MAC_BYTES) * 4) / 3);
 
 interface Used {
+  readonly key: string;
+  /** The highest one that was used. */
   count: number;
   readonly bornMs: number;
+}
+
+/** Used nonces in the order of their first use. Most connections use one: that needs no map. */
+class UsedNonces {
+  #only: Used | undefined;
+  #all: Map<string, Used> | undefined;
+
+  get size(): number {
+    return this.#all?.size ?? (this.#only === undefined ? 0 : 1);
+  }
+
+  get(key: string): Used | undefined {
+    return this.#all?.get(key) ?? (this.#only?.key === key ? this.#only : undefined);
+  }
+
+  add(used: Used): void {
+    if (this.size === 0 && this.#all === undefined) {
+      this.#only = used;
+      return;
+    }
+    this.#all ??= new Map(this.#only === undefined ? [] : [[this.#only.key, this.#only]]);
+    this.#only = undefined;
+    this.#all.set(used.key, used);
+  }
+
+  /** Forgets those that are over. */
+  forget(isOver: (bornMs: number) => boolean): void {
+    if (this.#only !== undefined && isOver(this.#only.bornMs)) this.#only = undefined;
+    for (const [key, { bornMs }] of this.#all ?? []) if (isOver(bornMs)) this.#all?.delete(key);
+  }
+
+  /** Forgets those that are over, from the oldest to the first that is not. */
+  forgetOldest(isOver: (bornMs: number) => boolean): void {
+    if (this.#only !== undefined && isOver(this.#only.bornMs)) this.#only = undefined;
+    for (const [key, { bornMs }] of this.#all ?? []) {
+      if (!isOver(bornMs)) return;
+      this.#all?.delete(key);
+    }
+  }
 }
 
 /** Nonces whose count is kept: a bound on memory, about 20 MB for those of AUTHs that came through relays … */
