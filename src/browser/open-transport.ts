@@ -3,16 +3,14 @@ import type { EndpointTransport, OpenOptions } from '../endpoint/transport.ts';
 import { openWebSocket } from '../endpoint/web-socket-transport.ts';
 import type { WebSocketLike } from '../endpoint/web-socket-transport.ts';
 import { MsrpError } from '../errors.ts';
-import { parseUri } from '../syntax/uri.ts';
+import type { MsrpUri } from '../syntax/uri.ts';
 
 /** Connects by the WebSocket of the browser: there is nothing else. Stands for `src/endpoint/open-transport.ts` in the bundle. */
 export async function openTransport(
-  uri: string,
+  target: MsrpUri,
   environment: EndpointEnvironment,
   options: OpenOptions,
 ): Promise<EndpointTransport> {
-  const target = parseUri(uri);
-  if (target === undefined) throw new MsrpError('E_ARGUMENT', `${uri} is no MSRP URI`);
   if (target.transport !== 'ws') throw new MsrpError('E_ARGUMENT', 'a browser connects to relays with ;ws only');
   return openWebSocket(
     target,

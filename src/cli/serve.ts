@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
 import type { Config } from '../config/config.ts';
 import { formatProblem, loadConfig, parseConfig } from '../config/load.ts';
@@ -20,18 +21,41 @@ export function register(program: Command): void {
     .description('run a relay')
     .option('-c, --config <file>', `configuration file (default: ${DEFAULT_CONFIG})`)
     .option('--demo', 'run on loopback with user alice, password secret, instead of a configuration')
-    .action(async (options: { config?: string; demo?: true }) => {
+    .option(
+      '--port <port>',
+      `of the demo; TLS has the next one, the status page the one after (default: ${DEMO_PORTS.msrp}, ${DEMO_PORTS.msrps}, ${DEMO_PORTS.status})`,
+      demoPorts,
+    )
+    .action(async (options: { config?: string; demo?: true; port?: DemoPorts }) => {
       if (options.demo === true && options.config !== undefined) {
         throw new CliError('--demo needs no configuration; leave out one of --demo and --config', EXIT.USAGE);
       }
-      await serve(options.demo === true ? undefined : (options.config ?? DEFAULT_CONFIG));
+      if (options.demo === undefined && options.port !== undefined)
+        throw new CliError('--port is for --demo; a configuration has its own', EXIT.USAGE);
+      await serve(options.demo === true ? (options.port ?? DEMO_PORTS) : (options.config ?? DEFAULT_CONFIG));
     });
 }
 
-/** Runs a relay with the configuration of a file, or the demo without one. Resolves when it has drained. */
-async function serve(file: string | undefined): Promise<void> {
+interface DemoPorts {
+  readonly msrp: number;
+  readonly msrps: number;
+  readonly status: number;
+}
+
+const DEMO_PORTS: DemoPorts = { msrp: 2855, msrps: 2856, status: 8055 };
+
+function demoPorts(text: string): DemoPorts {
+  const msrp = Number(text);
+  if (!/^\d{1,5}$/.test(text) || msrp < 1 || msrp > 65_533)
+    throw new InvalidArgumentError('expected a port, 1 to 65533');
+  return { msrp, msrps: msrp + 1, status: msrp + 2 };
+}
+
+/** Runs a relay with the configuration of a file, or the demo on these ports. Resolves when it has drained. */
+async function serve(source: string | DemoPorts): Promise<void> {
+  const [file, ports] = typeof source === 'string' ? [source, DEMO_PORTS] : [undefined, source];
   const demoTls = file === undefined ? await demoFiles() : undefined;
-  const config = file === undefined ? demoConfig(demoTls) : readConfig(file);
+  const config = file === undefined ? demoConfig(ports, demoTls) : readConfig(file);
   const log = createLog(config.log);
   const engineOverride = process.env['MSRPD_ENGINE'];
   const options: ServerOptions = {
@@ -127,7 +151,6 @@ relay:
   allow_ip_use_path: true
   next_hops: {allow: [127.0.0.0/8]}
 log: {destination: stderr}
-control: {listen: "http:127.0.0.1:8055"}
 `;
 
 /** Undefined where nothing can be written: then there is no TLS. */
@@ -140,13 +163,17 @@ async function demoFiles(): Promise<DevelopmentFiles | undefined> {
   }
 }
 
-function demoConfig(tls: DevelopmentFiles | undefined): Config {
+function demoConfig(ports: DemoPorts, tls: DevelopmentFiles | undefined): Config {
   const more =
     tls === undefined
       ? ''
       : `tls: {domains: {default: ${JSON.stringify({ certificate: tls.certificate, private_key: tls.privateKey, ca_list: tls.ca })}}}`;
-  const listeners = ['msrp:127.0.0.1:2855', { uri: 'msrps:127.0.0.1:2856', advertise: 'localhost:2856' }];
-  const text = `listeners: ${JSON.stringify(tls === undefined ? listeners.slice(0, 1) : listeners)}${DEMO_CONFIG}${more}`;
+  const listeners = [
+    `msrp:127.0.0.1:${ports.msrp}`,
+    { uri: `msrps:127.0.0.1:${ports.msrps}`, advertise: `localhost:${ports.msrps}` },
+  ];
+  const control = `control: {listen: "http:127.0.0.1:${ports.status}"}\n`;
+  const text = `listeners: ${JSON.stringify(tls === undefined ? listeners.slice(0, 1) : listeners)}${DEMO_CONFIG}${control}${more}`;
   const result = parseConfig(text, 'demo');
   if ('config' in result) return result.config;
   throw new CliError(result.problems.map(formatProblem).join('; '), EXIT.USAGE);

@@ -1,6 +1,7 @@
 import { MsrpError } from '../errors.ts';
 import { isSeconds } from '../syntax/header-value.ts';
 import { hostText, parseUri, sameUriText } from '../syntax/uri.ts';
+import type { MsrpUri } from '../syntax/uri.ts';
 import { authenticate } from './authenticate.ts';
 import type { AuthGrant, AuthRequest } from './authenticate.ts';
 import { EndpointSession } from './endpoint-session.ts';
@@ -69,15 +70,17 @@ export class MsrpClient extends EndpointSession {
     const relays = options.relay === undefined ? [] : [options.relay].flat();
     const first = relays[0] ?? options.peer;
     if (first === undefined) throw new MsrpError('E_ARGUMENT', 'neither relay nor peer is given');
-    const isWebSocket = parseUri(first)?.transport === 'ws';
+    const target = parseUri(first);
+    const isWebSocket = target?.transport === 'ws';
     const given = [options.user, options.password].filter((value) => value !== undefined).length;
     if (relays.length > 0 && given < 2 && (given > 0 || !isWebSocket)) {
       throw new MsrpError('E_ARGUMENT', 'a relay needs user and password');
     }
     checkOptions(options, relays);
+    if (target === undefined) throw new MsrpError('E_ARGUMENT', `${first} is no MSRP URI`);
     const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const { tls, signal, webSocketPath } = options;
-    const transport = await openTransport(first, environment, {
+    const transport = await openTransport(target, environment, {
       timeoutMs,
       ...(tls === undefined ? {} : { tls }),
       ...(signal === undefined ? {} : { signal }),
@@ -87,7 +90,7 @@ export class MsrpClient extends EndpointSession {
     const abort = (): void => connection.destroy(new MsrpError('E_ABORTED'));
     options.signal?.addEventListener('abort', abort, { once: true });
     try {
-      const uri = options.uri ?? ownUri(first, connection.localAddress, environment);
+      const uri = options.uri ?? ownUri(target, connection.localAddress, environment);
       const auth: Omit<AuthRequest, 'toPath'> = {
         uri,
         user: options.user ?? '',
@@ -204,11 +207,10 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 
 /** A client that does not know its address has a random name under `.invalid` (RFC 7977 section 5.2.1). */
 function ownUri(
-  first: string,
+  { scheme, transport }: MsrpUri,
   local: { readonly address: string; readonly port: number } | undefined,
   environment: EndpointEnvironment,
 ): string {
-  const { scheme = 'msrp', transport = 'tcp' } = parseUri(first) ?? {};
   const label = new Uint8Array(8);
   environment.random(label);
   const { address = `${Buffer.from(label).toString('hex')}.invalid`, port = 2855 } = local ?? {};

@@ -1,5 +1,4 @@
-import { MsrpError } from '../errors.ts';
-import { parseUri } from '../syntax/uri.ts';
+import type { MsrpUri } from '../syntax/uri.ts';
 import type { EndpointEnvironment } from './environment.ts';
 import { openSocket } from './socket-transport.ts';
 import type { EndpointTransport, OpenOptions } from './transport.ts';
@@ -7,12 +6,10 @@ import { openWebSocket } from './web-socket-transport.ts';
 
 /** Connects to where a URI leads: by TCP, TLS or WebSocket. In a browser `src/browser/open-transport.ts` stands here. */
 export async function openTransport(
-  uri: string,
+  target: MsrpUri,
   environment: EndpointEnvironment,
   options: OpenOptions,
 ): Promise<EndpointTransport> {
-  const target = parseUri(uri);
-  if (target === undefined) throw new MsrpError('E_ARGUMENT', `${uri} is no MSRP URI`);
   if (target.transport !== 'ws') return openSocket(target, environment, options);
   const { WebSocket } = await import('ws');
   return openWebSocket(target, environment, options, (url, protocol, { tls = {} }) => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
@@ -57,16 +58,14 @@ describe('TLS as a user meets it', () => {
       assert.deepEqual((await loaded(args)).filter(isForge), [], args.join(' '));
   });
 
-  it('the conversation with TLS of the README, as it stands there, with npm start', async (test) => {
-    if (!(await isFree(2855)) || !(await isFree(2856))) {
-      test.skip('somebody listens on the ports of the demo');
-      return;
-    }
-    const demo = shell.start(['serve', '--demo']);
+  it('the conversation with TLS of the README, as it stands there but for the port, with the demo of npm start', async () => {
+    const port = await freePorts();
+    const demo = shell.start(['serve', '--demo', '--port', String(port)]);
     await demo.says(/Stop it with Ctrl-C/);
     assert.match(demo.out(), /With TLS, trusting the CA of this demo \(.*\/\.msrpd\/ca\.pem\)/);
-    assert.match(demo.out(), /listen --relay 'msrps:\/\/localhost:2856;tcp' --ca \.msrpd\/ca\.pem/);
-    const [listen, send] = Array.from(readme.matchAll(/```sh\n(npx [^`]*--ca [^`]*)```/g), ([, block]) => block);
+    assert.ok(demo.out().includes(`listen --relay 'msrps://localhost:${port + 1};tcp' --ca .msrpd/ca.pem`), demo.out());
+    const blocks = Array.from(readme.matchAll(/```sh\n(npx [^`]*--ca [^`]*)```/g), ([, block = '']) => block);
+    const [listen, send] = blocks.map((block) => block.replaceAll('localhost:2856', `localhost:${port + 1}`));
     assert.ok(listen !== undefined && send !== undefined, 'there are two blocks with --ca');
     const listener = bash(listen);
     await within('its path', listener.says(/^path: msrps:/m));
@@ -101,11 +100,23 @@ function isMaker(url: string): boolean {
   return /@peculiar|reflect-metadata/.test(url);
 }
 
-function isFree(port: number): Promise<boolean> {
+/** The first of three ports in a row that nobody listens on. */
+async function freePorts(): Promise<number> {
+  for (;;) {
+    const first = await listenOnce(0);
+    if (first !== undefined && (await listenOnce(first + 1)) && (await listenOnce(first + 2))) return first;
+  }
+}
+
+/** The port, when nobody else has it. */
+function listenOnce(port: number): Promise<number | undefined> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+    server.once('error', () => resolve(undefined));
+    server.listen(port, '127.0.0.1', () => {
+      const { port: bound } = server.address() as AddressInfo;
+      server.close(() => resolve(bound));
+    });
   });
 }
 

@@ -82,11 +82,11 @@ impl Pipe {
         (output, is_news)
     }
 
-    /// Everything that was fed, and whether somebody waits for room. `spare`: memory of before, to be used again.
-    fn take_input(&self, spare: Vec<u8>) -> (Vec<u8>, bool) {
+    /// Everything that was fed, and whether somebody waits for room.
+    fn take_input(&self) -> (Vec<u8>, bool) {
         let mut state = lock(&self.state);
         state.told_input = false;
-        (mem::replace(&mut state.input, spare), mem::take(&mut state.full))
+        (mem::take(&mut state.input), mem::take(&mut state.full))
     }
 
     /// Puts output in. True when the control plane must be told.
@@ -163,7 +163,7 @@ pub fn read(plane: &mut Plane, key: Key, pipe: &Pipe, records: &mut [u32]) {
     if connection.state != State::Open {
         return;
     }
-    let (mut bytes, awaited) = pipe.take_input(Vec::new());
+    let (mut bytes, awaited) = pipe.take_input();
     if connection.traced
         && let Some(tap) = &mut connection.tap
     {

@@ -9,6 +9,7 @@ use crate::frame::{FailureReport, Frame, read_headers};
 use crate::plane::{OpenRequest, Plane};
 use crate::reply::{ResponseTo, begin_frame, respond_plainly};
 use crate::route::{Path, Route, Verdict, resolve};
+use crate::send_stream::MIN_CHUNK_OCTETS;
 use crate::table::Key;
 use crate::tid::TID_LENGTH;
 use crate::transaction::Slot;
@@ -16,20 +17,30 @@ use msrp_core::frame::record::{bit, method, word};
 use msrp_core::syntax::byte_range::MAX_OCTETS;
 use std::rc::Rc;
 
-/// A whole request. `issue`: the objection to it, 0 for none.
-pub fn on_request(plane: &mut Plane, source: Key, frame: Frame<'_>, issue: u32) {
+/// A whole request. `issue`: the objection to it, 0 for none. A SEND whose body is longer than its target takes at once (relay R-086) is
+/// left to the caller, with its route.
+pub fn on_request(plane: &mut Plane, source: Key, frame: Frame<'_>, issue: u32) -> Option<Rc<Route>> {
     if issue != 0 {
         refuse_malformed(plane, source, frame);
-        return;
+        return None;
     }
-    let Some(route) = route_of(plane, source, frame) else { return };
+    let route = route_of(plane, source, frame)?;
     if route.verdict != Verdict::Forward {
         refuse(plane, source, frame, &route, route.verdict);
-    } else if frame.method() == method::SEND {
-        forward_send(plane, source, frame, &route);
-    } else {
+    } else if frame.method() != method::SEND {
         forward_other(plane, source, frame, &route);
+    } else if is_too_long(plane, frame, &route) {
+        return Some(route);
+    } else {
+        forward_send(plane, source, frame, &route);
     }
+    None
+}
+
+#[inline]
+fn is_too_long(plane: &Plane, frame: Frame<'_>, route: &Route) -> bool {
+    let octets = frame.body().len();
+    octets > MIN_CHUNK_OCTETS && plane.connections.get(route.target).is_some_and(|target| octets as u64 > target.chunk_octets)
 }
 
 /// The route of a request: that of the one before, when its paths are the same and nothing has changed since.

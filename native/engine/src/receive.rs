@@ -12,7 +12,7 @@ use crate::plane::Plane;
 use crate::remote::LINK;
 use crate::response::on_response;
 use crate::route::{Route, Verdict};
-use crate::send_stream::{self, MIN_CHUNK_OCTETS};
+use crate::send_stream;
 use crate::table::Key;
 use crate::tap::Teller;
 use crate::tls::{self, Got, HandshakeFailure, Lost};
@@ -273,14 +273,10 @@ pub fn on_record(plane: &mut Plane, key: Key, frame: Frame<'_>) {
                 on_response(plane, key, frame, issue);
             } else {
                 plane.counters.frames_in[frame.method() as usize] += 1;
-                if issue == 0 && is_too_long(plane, key, frame) {
+                if let Some(route) = on_request(plane, key, frame, issue) {
                     // Cut as one that comes in piece by piece.
-                    begin_stream(plane, key, frame, issue);
-                    if let Some(stream) = plane.connections.get(key).and_then(|connection| connection.incoming_stream) {
-                        send_stream::finish(plane, stream, frame.record[word::FLAG].to_le_bytes()[0]);
-                    }
-                } else {
-                    on_request(plane, key, frame, issue);
+                    let stream = begin_on(plane, key, frame, route, 0);
+                    send_stream::finish(plane, stream, frame.record[word::FLAG].to_le_bytes()[0]);
                 }
             }
         }
@@ -309,53 +305,46 @@ pub fn on_record(plane: &mut Plane, key: Key, frame: Frame<'_>) {
     }
 }
 
-/// A good SEND whose body is longer than its target takes at once (relay R-086).
-#[inline]
-fn is_too_long(plane: &mut Plane, key: Key, frame: Frame<'_>) -> bool {
-    let octets = frame.body().len();
-    if octets <= MIN_CHUNK_OCTETS || frame.method() != method::SEND {
-        return false;
-    }
-    let Some(route) = route_of(plane, key, frame) else { return false };
-    plane.connections.get(route.target).is_some_and(|target| octets as u64 > target.chunk_octets)
-}
-
 /// The head of a SEND that is passed on while it comes in: refused now, read to its end all the same (relay R-063).
 fn begin_stream(plane: &mut Plane, key: Key, frame: Frame<'_>, issue: u32) {
-    let mut status = 0;
-    let route = if issue != 0 {
+    let (route, status) = if issue != 0 {
         plane.counters.reject(issue);
         if let Some(connection) = plane.connections.get_mut(key) {
             connection.last_route = None;
         }
-        status = 400;
-        Rc::new(Route::refused(frame.to(), frame.from(), Verdict::Refuse(400), false))
+        (Rc::new(Route::refused(frame.to(), frame.from(), Verdict::Refuse(400), false)), 400)
     } else {
         let Some(route) = route_of(plane, key, frame) else { return };
-        if let Verdict::Refuse(refusal) = route.verdict {
-            status = refusal;
-        } else if route.verdict == Verdict::Up {
-            // Only a method other than SEND is for this relay itself.
-            status = 481;
-        }
         if route.misdirected && closes_misdirected(plane, key) {
             return;
         }
-        if status != 0 {
-        } else if frame.word(word::MESSAGE_ID_END) == 0 {
-            status = 400;
-        } else if !learn_peer(plane, &route, key) {
-            status = 506;
-        } else if plane.connections.get(route.target).is_none_or(|target| target.shedding) {
-            status = 408;
-        } else if frame.range_total().is_some_and(|total| total > message_limit(plane)) {
-            status = 413;
-        }
-        route
+        let status = match route.verdict {
+            Verdict::Forward => 0,
+            Verdict::Refuse(status) => status,
+            // Only a method other than SEND is for this relay itself.
+            Verdict::Up => 481,
+        };
+        (route, status)
     };
+    begin_on(plane, key, frame, route, status);
+}
+
+/// Begins to pass on a SEND, or to read what is refused with `status`.
+fn begin_on(plane: &mut Plane, key: Key, frame: Frame<'_>, route: Rc<Route>, mut status: u16) -> Key {
+    if status != 0 {
+    } else if frame.word(word::MESSAGE_ID_END) == 0 {
+        status = 400;
+    } else if !learn_peer(plane, &route, key) {
+        status = 506;
+    } else if plane.connections.get(route.target).is_none_or(|target| target.shedding) {
+        status = 408;
+    } else if frame.range_total().is_some_and(|total| total > message_limit(plane)) {
+        status = 413;
+    }
     let stream = send_stream::begin(plane, key, route, frame, status);
     if let Some(connection) = plane.connections.get_mut(key) {
         connection.incoming_stream = Some(stream);
     }
     send_stream::push(plane, stream, frame.body(), frame.has(bit::DASHES));
+    stream
 }

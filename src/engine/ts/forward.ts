@@ -14,23 +14,33 @@ import { FORWARD_TID_LENGTH } from './tid-source.ts';
 import { SEGMENT_BYTES } from './outbox.ts';
 import type { Transaction } from './transaction.ts';
 
-/** A whole request: checked, routed, and appended to the outbox of its target, all in this call. */
+/**
+ * A whole request: checked, routed, and appended to the outbox of its target, all in this call. A SEND whose body is longer than its
+ * target takes at once (relay R-086) is left to the caller, with its route.
+ */
 export function onRequest(
   plane: Plane,
   connection: Connection,
   bytes: Buffer,
   records: Uint32Array,
   base: number,
-): void {
+): Route | undefined {
   const method = records[base + R.METHOD] as number;
   if (records[base + R.ISSUE] !== 0) {
     refuseMalformed(plane, connection, bytes, records, base);
-    return;
+    return undefined;
   }
   const route = routeOf(plane, connection, bytes, records, base);
   if (route.verdict !== 0) refuse(plane, connection, bytes, records, base, route, route.verdict);
-  else if (method === METHOD.SEND) forwardSend(plane, connection, bytes, records, base, route);
-  else forwardOther(plane, connection, bytes, records, base, route);
+  else if (method !== METHOD.SEND) forwardOther(plane, connection, bytes, records, base, route);
+  else if (isTooLong(records, base, route)) return route;
+  else forwardSend(plane, connection, bytes, records, base, route);
+  return undefined;
+}
+
+function isTooLong(records: Uint32Array, base: number, route: Route): boolean {
+  const octets = (records[base + R.BODY_END] as number) - (records[base + R.BODY_START] as number);
+  return octets > (route.target as Connection).chunkOctets;
 }
 
 /** The route of a request: that of the one before, when its paths are the same and nothing has changed since. */

@@ -6,7 +6,8 @@ import { isMisdirectedOnce, learnPeer, messageLimit, onRequest, routeOf } from '
 import type { Plane } from './plane.ts';
 import { onResponse } from './response.ts';
 import { refusedRoute } from './route.ts';
-import { MIN_CHUNK_OCTETS, SendStream } from './send-stream.ts';
+import type { Route } from './route.ts';
+import { SendStream } from './send-stream.ts';
 import { rangeNumber } from '../../syntax/byte-range.ts';
 import { readPath } from '../../syntax/frame.ts';
 
@@ -82,11 +83,11 @@ function onRecord(plane: Plane, connection: Connection, bytes: Buffer, base: num
         return;
       }
       plane.counters.framesIn[records[base + R.METHOD] as number]!++;
-      if (isTooLong(plane, connection, bytes, base)) {
+      const route = onRequest(plane, connection, bytes, records, base);
+      if (route !== undefined) {
         // Cut as one that comes in piece by piece.
-        beginStream(plane, connection, bytes, base);
-        connection.incoming?.finish(records[base + R.FLAG] as number);
-      } else onRequest(plane, connection, bytes, records, base);
+        beginOn(plane, connection, bytes, base, route, 0).finish(records[base + R.FLAG] as number);
+      }
       return;
     }
     case KIND.HEAD:
@@ -111,42 +112,41 @@ function onRecord(plane: Plane, connection: Connection, bytes: Buffer, base: num
   }
 }
 
-/** A good SEND whose body is longer than its target takes at once (relay R-086). */
-function isTooLong(plane: Plane, connection: Connection, bytes: Buffer, base: number): boolean {
-  const octets = (records[base + R.BODY_END] as number) - (records[base + R.BODY_START] as number);
-  if (octets <= MIN_CHUNK_OCTETS || records[base + R.METHOD] !== METHOD.SEND || records[base + R.ISSUE] !== 0)
-    return false;
-  const { target } = routeOf(plane, connection, bytes, records, base);
-  return target !== undefined && octets > target.chunkOctets;
-}
-
 /** The head of a SEND that is passed on while it comes in: refused now, read to its end all the same (relay R-063). */
 function beginStream(plane: Plane, connection: Connection, bytes: Buffer, base: number): void {
   const issue = records[base + R.ISSUE] as number;
-  let status = 0;
-  let route;
   if (issue !== 0) {
     plane.counters.reject(frameErrorName(issue));
     connection.lastRoute = undefined;
-    status = 400;
-    route = refusedRoute(
-      readPath(bytes, records[base + R.TO_START] as number, records[base + R.TO_END] as number),
-      readPath(bytes, records[base + R.FROM_START] as number, records[base + R.FROM_END] as number),
-      status,
-    );
-  } else {
-    route = routeOf(plane, connection, bytes, records, base);
-    status = route.verdict;
-    if (route.misdirected && isMisdirectedOnce(plane, connection)) return;
-    if (status === 0 && records[base + R.MESSAGE_ID_END] === 0) status = 400;
-    else if (status === 0 && !learnPeer(route, connection)) status = 506;
-    else if (status === 0 && route.target?.shedding === true) status = 408;
-    else if (status === 0 && rangeNumber(records, base + R.RANGE_TOTAL) > messageLimit(plane)) status = 413;
+    const to = readPath(bytes, records[base + R.TO_START] as number, records[base + R.TO_END] as number);
+    const from = readPath(bytes, records[base + R.FROM_START] as number, records[base + R.FROM_END] as number);
+    beginOn(plane, connection, bytes, base, refusedRoute(to, from, 400), 400);
+    return;
   }
+  const route = routeOf(plane, connection, bytes, records, base);
+  if (route.misdirected && isMisdirectedOnce(plane, connection)) return;
+  beginOn(plane, connection, bytes, base, route, route.verdict);
+}
+
+/** Begins to pass on a SEND, or to read what is refused with `verdict`. */
+function beginOn(
+  plane: Plane,
+  connection: Connection,
+  bytes: Buffer,
+  base: number,
+  route: Route,
+  verdict: number,
+): SendStream {
+  let status = verdict;
+  if (status === 0 && records[base + R.MESSAGE_ID_END] === 0) status = 400;
+  else if (status === 0 && !learnPeer(route, connection)) status = 506;
+  else if (status === 0 && route.target?.shedding === true) status = 408;
+  else if (status === 0 && rangeNumber(records, base + R.RANGE_TOTAL) > messageLimit(plane)) status = 413;
   const stream = new SendStream(plane, connection, route, bytes, records, base, status);
   connection.incoming = stream;
   const dashes = ((records[base + R.BITS] as number) & BIT.DASHES) !== 0;
   stream.push(bytes, records[base + R.BODY_START] as number, records[base + R.BODY_END] as number, dashes);
+  return stream;
 }
 
 /** Keeps `bytes[from..to)`, whose buffer is used again by whoever has read them. */

@@ -330,7 +330,7 @@ export class SendStream {
 }
 
 /** Smallest piece that a message may be cut into (core C-050). */
-export const MIN_CHUNK_OCTETS = 2048;
+const MIN_CHUNK_OCTETS = 2048;
 
 /** A transaction id split over two pieces lies in this many last bytes of the first, but for one. */
 const TRAIL_BYTES = FORWARD_TID_LENGTH - 1;
