@@ -128,6 +128,8 @@ pub fn close_session(plane: &mut Plane, key: Key, reason: SessionCloseReason) {
     let Some(session) = plane.sessions.remove(key) else { return };
     if let Some(connection) = plane.connections.get_mut(session.connection) {
         connection.sessions.retain(|&other| other != key);
+        // What was for it may be on its way still.
+        connection.may_move = false;
     }
     plane.shared.forget_session(&session.uri);
     plane.emit(Event::SessionClosed { session: session.id, reason });

@@ -54,6 +54,8 @@ pub struct Connection {
     pub id: ConnectionId,
     /// The peer has opened it.
     pub incoming: bool,
+    /// The request that decides on which worker it stays is still to come.
+    pub may_move: bool,
     pub listener: Option<ListenerId>,
     pub state: State,
     pub link: Link,
@@ -155,6 +157,7 @@ impl Connection {
         Self {
             id,
             incoming,
+            may_move: incoming,
             listener: None,
             state,
             link: Link::None,

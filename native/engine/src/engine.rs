@@ -162,7 +162,7 @@ impl Engine {
         let connection = spec.connection;
         let worker = self.shared.moved_to(connection).unwrap_or_else(|| self.worker_of(connection));
         // At once, so that a request that comes in on any worker from now on finds the session behind this command.
-        self.shared.note_session(&spec.uri, worker);
+        self.shared.note_session(&spec.uri, worker, connection);
         let session = ((self.last_session.fetch_add(1, Ordering::Relaxed) + 1) << WORKER_BITS) | worker as u64;
         self.send(worker, Command::OpenSession { session, spec: Box::new(spec) });
         session

@@ -2,13 +2,13 @@
 
 use crate::contract::{Answer, Authority, ConnectSpec, ConnectionId, ConnectionInfo, ListenerId, RequestId};
 use crate::contract::{CloseReason, ExternalSpec, Limits, SessionCloseReason, SessionId, SessionInfo, SessionSpec, Stats};
+use crate::directory::Directory;
 use crate::external::Pipe;
-use crate::remote::Message;
+use crate::remote::{Message, Moving};
 use crate::tap::FrameBudget;
 use crate::tls::Server;
 use ahash::AHashMap;
 use mio::Waker;
-use msrp_core::syntax::uri::Uri;
 use std::mem;
 use std::net::{IpAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -112,10 +112,19 @@ pub struct Inbox {
 #[derive(Default)]
 struct Queue {
     commands: Vec<Command>,
+    arrivals: Vec<Moving>,
     /// Somebody does not read because this inbox is full.
     awaited: bool,
     /// The worker has ended: nobody looks any more.
     closed: bool,
+}
+
+/// What an inbox held.
+pub struct Taken {
+    /// Connections that move to this worker.
+    pub arrivals: Vec<Moving>,
+    /// Somebody waits for room.
+    pub awaited: bool,
 }
 
 /// Frames that may wait in an inbox, in bytes; whoever feeds it stops reading above, until it is down to half.
@@ -165,24 +174,39 @@ impl Inbox {
         }
     }
 
-    /// Takes everything out into `into`. True when somebody waits for room.
-    pub fn take(&self, into: &mut Vec<Command>) -> bool {
+    /// Puts a connection in that moves to this worker, at once, with a wake. For a worker that has ended it closes.
+    pub fn arrive(&self, moving: Moving) {
+        let mut queue = lock(&self.queue);
+        if !queue.closed {
+            queue.arrivals.push(moving);
+        }
+        drop(queue);
+        self.wake();
+    }
+
+    /// Takes everything out, the commands into `into`.
+    pub fn take(&self, into: &mut Vec<Command>) -> Taken {
         self.woken.store(false, Ordering::Release);
         let mut queue = lock(&self.queue);
         mem::swap(&mut queue.commands, into);
         self.bytes.store(0, Ordering::Relaxed);
-        mem::take(&mut queue.awaited)
+        Taken { arrivals: mem::take(&mut queue.arrivals), awaited: mem::take(&mut queue.awaited) }
+    }
+
+    /// Takes out the connections that move to this worker, which may be ahead of commands.
+    pub fn take_arrivals(&self) -> Vec<Moving> {
+        mem::take(&mut lock(&self.queue).arrivals)
     }
 
     /// The worker has ended.
     pub fn close(&self) {
-        let commands = {
+        let left = {
             let mut queue = lock(&self.queue);
             queue.closed = true;
             self.bytes.store(0, Ordering::Relaxed);
-            mem::take(&mut queue.commands)
+            (mem::take(&mut queue.commands), mem::take(&mut queue.arrivals))
         };
-        drop(commands);
+        drop(left);
     }
 
     #[inline]
@@ -202,8 +226,8 @@ impl Inbox {
 /// What the workers share.
 pub struct Shared {
     inboxes: Vec<Inbox>,
-    /// The worker of each session, by the random part of its URI; unused with one worker.
-    directory: RwLock<AHashMap<Box<[u8]>, usize>>,
+    /// The worker of each session; unused with one worker.
+    pub directory: Directory,
     connections: AtomicUsize,
     /// Handshakes of accepted connections under way.
     handshakes: AtomicUsize,
@@ -224,7 +248,7 @@ impl Shared {
     pub fn new(inboxes: Vec<Inbox>) -> Self {
         Self {
             inboxes,
-            directory: RwLock::default(),
+            directory: Directory::default(),
             moved: RwLock::default(),
             connections: AtomicUsize::new(0),
             handshakes: AtomicUsize::new(0),
@@ -348,28 +372,17 @@ impl Shared {
         self.pipes.read().unwrap_or_else(PoisonError::into_inner).get(&connection).cloned()
     }
 
-    /// Enters the worker of a session.
-    pub fn note_session(&self, uri: &[u8], worker: usize) {
-        if self.workers() == 1 {
-            return;
-        }
-        if let Some(secret) = Uri::parse(uri).and_then(|uri| uri.session_id) {
-            self.directory.write().unwrap_or_else(PoisonError::into_inner).insert(secret.into(), worker);
+    /// Enters a session of that client, which lives on that worker.
+    pub fn note_session(&self, uri: &[u8], worker: usize, client: ConnectionId) {
+        if self.workers() > 1 {
+            self.directory.note(uri, worker, client);
         }
     }
 
     pub fn forget_session(&self, uri: &[u8]) {
-        if self.workers() == 1 {
-            return;
+        if self.workers() > 1 {
+            self.directory.forget(uri);
         }
-        if let Some(secret) = Uri::parse(uri).and_then(|uri| uri.session_id) {
-            self.directory.write().unwrap_or_else(PoisonError::into_inner).remove(secret);
-        }
-    }
-
-    /// The worker of the session with that random part.
-    pub fn worker_of_session(&self, secret: &[u8]) -> Option<usize> {
-        self.directory.read().unwrap_or_else(PoisonError::into_inner).get(secret).copied()
     }
 }
 

@@ -214,8 +214,7 @@ pub fn scan_all(plane: &mut Plane, key: Key, bytes: &[u8], records: &mut [u32]) 
         let consumed = connection.decoder.consumed();
         for base in (0..count * RECORD_WORDS).step_by(RECORD_WORDS) {
             if let Some(frame) = Frame::at(bytes, records, base) {
-                if let Some(worker) = plane.should_move(key, frame) {
-                    plane.move_away(key, worker, &bytes[frame.word(word::START)..]);
+                if plane.move_before(key, frame, bytes) {
                     return bytes.len();
                 }
                 if plane.connections.get(key).is_some_and(|connection| connection.id == LINK) {

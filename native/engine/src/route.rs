@@ -134,7 +134,7 @@ pub fn resolve(plane: &mut Plane, connection: Key, method: u32, name: &[u8], to_
         let Some(own) = to_path.get(i) else {
             return Route::refused(to_path, from_path, Verdict::Refuse(481), false);
         };
-        let session = plane.sessions.find(own).filter(|&key| is_live(plane, key));
+        let session = plane.find_session(own).filter(|&key| is_live(plane, key));
         let Some(key) = session else {
             let misdirected = i == 0 && !Uri::parse(own).is_some_and(|uri| plane.is_own(&uri));
             let verdict = if misdirected { Verdict::Refuse(481) } else { unknown(i) };
@@ -155,7 +155,7 @@ pub fn resolve(plane: &mut Plane, connection: Key, method: u32, name: &[u8], to_
         if i > 0 || !is_from_client(plane, key, connection, &from_path) {
             return Route::refused(to_path, from_path, Verdict::Refuse(403), false);
         }
-        if plane.sessions.find(next).is_some() {
+        if plane.find_session(next).is_some() {
             continue;
         }
         let (refused, foreign) = match Uri::parse(next) {

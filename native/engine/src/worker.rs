@@ -6,27 +6,26 @@
 
 use crate::close::{close_connection, close_session, close_with_status, destroy};
 use crate::connection::State;
-use crate::contract::{Answer, CloseReason, ConnectSpec, ConnectionId, Event, RequestId};
-use crate::contract::{SessionCloseReason, SessionId, SessionSpec};
+use crate::contract::SessionCloseReason;
+use crate::contract::{Answer, CloseReason, ConnectSpec, ConnectionId, RequestId};
 use crate::dial;
 use crate::external;
 use crate::forward::request_done;
-use crate::inbox::{Command, Query, lock};
+use crate::inbox::{Command, Query, Taken, lock};
 use crate::listener::{FIRST_LISTENER, Listener};
 use crate::merge::merge;
+use crate::open::{extend_session, open_session};
 use crate::plane::Plane;
 use crate::receive::{ReadBuffer, on_readable};
 use crate::remote::tell_of_room;
 use crate::reply::{ResponseTo, respond};
 use crate::ring::Ring;
-use crate::session::Session;
 use crate::sweep::{Sweeper, TICK_MS};
 use crate::table::Key;
 use crate::write::{flush, on_writable};
 use mio::event::Event as PollEvent;
 use mio::{Events, Poll, Token};
 use std::mem;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -211,8 +210,13 @@ impl Worker {
     fn take_commands(&mut self) {
         let mut commands = mem::take(&mut self.commands);
         let shared = Arc::clone(&self.plane.shared);
-        if shared.inbox(self.plane.worker).take(&mut commands) {
+        let Taken { arrivals, awaited } = shared.inbox(self.plane.worker).take(&mut commands);
+        if awaited {
             tell_of_room(shared.inboxes());
+        }
+        // First: what else there is may be for them.
+        for moving in arrivals {
+            self.plane.adopt(moving);
         }
         for command in commands.drain(..) {
             self.on_command(command);
@@ -335,60 +339,6 @@ impl Worker {
             self.ring.force(event);
         }
         self.stopped = true;
-    }
-}
-
-fn open_session(plane: &mut Plane, id: SessionId, spec: SessionSpec) {
-    let Some(key) = plane.key_of(spec.connection) else {
-        let connection = spec.connection;
-        if plane.has_moved(connection) {
-            plane.pass_on(connection, Command::OpenSession { session: id, spec: Box::new(spec) });
-        } else {
-            not_opened(plane, id, &spec.uri);
-        }
-        return;
-    };
-    let open = plane.connections.get(key).is_some_and(|connection| connection.state == State::Open);
-    let worker = plane.worker;
-    let uri: Box<[u8]> = spec.uri.into();
-    let session = Session {
-        id,
-        uri: uri.clone(),
-        client_path: spec.client_path.into_iter().map(Into::into).collect(),
-        exclusive_peer: spec.exclusive_peer,
-        relay: spec.relay.as_deref().map(Rc::from),
-        connection: key,
-        expires_at_ms: spec.expires_at_ms,
-        version: 0,
-        peer: None,
-        peer_uri: Vec::new(),
-        hops: Vec::new(),
-        frames_out: 0,
-        bytes_out: 0,
-        frames_in: 0,
-        bytes_in: 0,
-    };
-    let Some(session) = open.then(|| plane.sessions.add(session)).flatten() else {
-        not_opened(plane, id, &uri);
-        return;
-    };
-    // Again: the connection may have moved here.
-    plane.shared.note_session(&uri, worker);
-    if let Some(connection) = plane.connections.get_mut(key) {
-        connection.sessions.push(session);
-        connection.probation = false;
-    }
-}
-
-/// The client has gone while its AUTH was being decided: the session ends before it began.
-fn not_opened(plane: &mut Plane, session: SessionId, uri: &[u8]) {
-    plane.shared.forget_session(uri);
-    plane.emit(Event::SessionClosed { session, reason: SessionCloseReason::ConnectionClosed });
-}
-
-fn extend_session(plane: &mut Plane, key: Key, expires_at_ms: f64) {
-    if let Some(session) = plane.sessions.get_mut(key) {
-        session.expires_at_ms = expires_at_ms;
     }
 }
 

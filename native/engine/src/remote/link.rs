@@ -16,7 +16,7 @@ impl Plane {
         if self.others.links.len() == 1 {
             return None;
         }
-        self.shared.worker_of_session(uri.session_id?).filter(|&worker| worker != self.worker)
+        self.shared.directory.worker_of(uri.session_id?, LINK).filter(|&worker| worker != self.worker)
     }
 
     /// The connection in memory to another worker, for paths through sessions of both.

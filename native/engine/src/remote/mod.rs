@@ -9,8 +9,9 @@
 //!   B ── record ──▶ others ── Frames ──inbox──▶ stand-in of B ──▶ route ──▶ outbox of A
 //!   outbox of B ◀──────────inbox── Bytes ────── outbox of the stand-in ◀── 200, REPORTs
 //! ```
-//! A connection that has done nothing yet moves to the worker of the session that its first request is for, socket and all:
-//! the usual conversation then has both its ends on one worker.
+//! A connection moves before its first request, socket and all: that of a peer to the worker of the session that it is for, that
+//! of a client, with its session, to the worker of the session that it talks to. The usual conversation then has all its ends on
+//! one worker (moving.rs).
 
 use crate::connection::Connection;
 use crate::contract::{CloseReason, ConnectionId};
@@ -41,8 +42,6 @@ pub enum Message {
     Note { connection: ConnectionId, from: usize, note: Note },
     /// What goes to another worker's session on a path that leads through sessions of both: as if over a connection.
     Linked { from: usize, bytes: Vec<u8> },
-    /// A connection that moves, socket and all.
-    Adopt(Box<Moving>),
     /// A connection that has moved has closed: its first worker need not pass commands on any more.
     Forget(ConnectionId),
 }
@@ -138,7 +137,6 @@ impl Plane {
                 let link = self.link_to(from);
                 on_linked(self, link, &bytes);
             }
-            Message::Adopt(moving) => self.adopt(*moving),
             Message::Forget(connection) => _ = self.others.moved.remove(&connection),
         }
     }

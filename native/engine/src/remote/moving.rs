@@ -1,22 +1,33 @@
-//! Connections that have done nothing yet move to the worker of the session that their first request is for.
+//! Connections move before their first request to the worker where it leads to.
+//!
+//! | whose it is | its first request | where it moves |
+//! |---|---|---|
+//! | a peer's, which has done nothing yet | for a session | to the worker of that session |
+//! | a client's, with one session, after its AUTH | through that session to another one of this relay | to the worker of that one |
+//!
+//! Nothing can be on its way to the worker that it leaves: a peer is known to nobody yet, and a session that anybody has asked
+//! for stays (directory.rs). So order is kept (architecture invariant I6).
 
-use super::Message;
-use super::pass::Home;
+use super::{LINK, Message};
 use crate::close::close_connection;
 use crate::connection::{Connection, Link, State};
-use crate::contract::{CloseReason, ConnectionId, ListenerId, SessionId};
+use crate::contract::{CloseReason, ConnectionId, ListenerId, SessionId, SessionSpec};
+use crate::directory::secret_of;
 use crate::errno;
 use crate::frame::Frame;
 use crate::inbox::Command;
+use crate::open::open_session;
 use crate::plane::{Plane, token_of, worker_of};
 use crate::table::Key;
 use crate::tap::Tap;
 use crate::tls::Tls;
 use mio::Interest;
 use mio::net::TcpStream;
-use msrp_core::frame::record::{kind, word};
+use msrp_core::frame::record::{kind, method, word};
+use msrp_core::syntax::path::uris;
 use std::mem;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// A connection on its way to another worker.
 pub struct Moving {
@@ -32,47 +43,79 @@ pub struct Moving {
     opened_at_ms: u64,
     bytes_in: u64,
     bytes_out: u64,
+    /// The session of its client.
+    session: Option<(SessionId, SessionSpec)>,
 }
 
 impl Plane {
-    /// The worker that a connection should move to before `frame` of it is handled; none when it stays.
-    ///
-    /// Only one that has done nothing moves: it has no session, owes no answer, and nobody knows it but by its number. That of a
-    /// relay stays: it carries sessions of all workers.
-    pub fn should_move(&mut self, key: Key, frame: Frame<'_>) -> Option<usize> {
-        if self.others.pending.len() == 1 || !matches!(frame.record[word::KIND], kind::WHOLE | kind::HEAD) {
-            return None;
+    /// Moves a connection to another worker before `frame`, which lies in `bytes`, is handled, if that is where it belongs. True when
+    /// it has gone, with this frame and what follows it.
+    #[inline]
+    pub fn move_before(&mut self, key: Key, frame: Frame<'_>, bytes: &[u8]) -> bool {
+        let may_move = self.others.links.len() > 1 && self.connections.get(key).is_some_and(|connection| connection.may_move);
+        may_move && self.move_if_apart(key, frame, bytes)
+    }
+
+    fn move_if_apart(&mut self, key: Key, frame: Frame<'_>, bytes: &[u8]) -> bool {
+        let request = matches!(frame.record[word::KIND], kind::WHOLE | kind::HEAD) && !frame.is_response();
+        // An AUTH makes a client of it, whose next request decides.
+        if !request || frame.record[word::ISSUE] != 0 || frame.method() == method::AUTH {
+            return false;
         }
-        let connection = self.connections.get(key)?;
+        let Some(connection) = self.connections.get_mut(key) else { return false };
         let untouched = matches!(connection.link, Link::Tcp(_))
-            && connection.incoming
-            && connection.probation
             && connection.relay.is_none()
-            && connection.sessions.is_empty()
             && connection.routes.is_empty()
             && connection.stand_ins == 0
             && connection.requests == 0
             && connection.outbox.is_empty()
             && connection.pauses == 0
             && worker_of(connection.id) == self.worker;
-        if !untouched || frame.is_response() {
-            return None;
+        let (id, shared) = (connection.id, Arc::clone(&self.shared));
+        let secret = frame.span(word::SESSION_START, word::SESSION_END);
+        let rest = &bytes[frame.word(word::START)..];
+        if !connection.sessions.is_empty() {
+            connection.may_move = false;
+            let other = uris(frame.span(word::TO_START, word::TO_END)).nth(1).and_then(secret_of);
+            let Some(other) = other.filter(|_| untouched && self.is_only_session(key, secret)) else { return false };
+            return shared.directory.bring_together(secret, other, |worker| self.move_away(key, worker, rest));
         }
-        match self.home_of(key, frame) {
-            Home::There(worker) => Some(worker),
-            Home::Here => None,
+        let Some(worker) = shared.directory.worker_of(secret, id) else { return false };
+        connection.may_move = false;
+        if !untouched || worker == self.worker {
+            return false;
         }
+        self.move_away(key, worker, rest);
+        true
     }
 
-    /// Moves a connection to another worker with the bytes that it has not handled.
-    pub fn move_away(&mut self, key: Key, worker: usize, rest: &[u8]) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        let Link::Tcp(_) = connection.link else { return };
+    /// Whether that is the one session of a client that is known by this connection alone.
+    fn is_only_session(&self, key: Key, secret: &[u8]) -> bool {
+        let only = match self.connections.get(key).map(|connection| connection.sessions.as_slice()) {
+            Some([session]) => self.sessions.get(*session),
+            _ => None,
+        };
+        only.is_some_and(|session| session.relay.is_none() && secret_of(&session.uri) == Some(secret))
+    }
+
+    /// Hands a connection to another worker with the bytes that it has not handled, at once.
+    fn move_away(&mut self, key: Key, worker: usize, rest: &[u8]) {
         let Some(mut connection) = self.connections.remove(key) else { return };
         let Link::Tcp(mut stream) = mem::replace(&mut connection.link, Link::None) else { return };
         let _ = self.registry.deregister(&mut stream);
         self.others.moved.insert(connection.id, worker);
-        let moving = Moving {
+        let session = connection.sessions.first().and_then(|&session| self.sessions.remove(session)).map(|session| {
+            let spec = SessionSpec {
+                uri: session.uri.into(),
+                client_path: session.client_path.into_iter().map(Into::into).collect(),
+                connection: connection.id,
+                relay: None,
+                expires_at_ms: session.expires_at_ms,
+                exclusive_peer: session.exclusive_peer,
+            };
+            (session.id, spec)
+        });
+        self.shared.inbox(worker).arrive(Moving {
             id: connection.id,
             listener: connection.listener,
             stream,
@@ -84,13 +127,15 @@ impl Plane {
             opened_at_ms: connection.opened_at_ms,
             bytes_in: connection.bytes_in,
             bytes_out: connection.bytes_out,
-        };
-        self.others.pending[worker].0.push(Command::Other(Message::Adopt(Box::new(moving))));
+            session,
+        });
     }
 
-    pub(super) fn adopt(&mut self, moving: Moving) {
+    /// Takes over a connection of another worker.
+    pub fn adopt(&mut self, moving: Moving) {
         let (decoder, now_ms) = (self.decoder(), self.now_ms);
         let mut connection = Connection::new(moving.id, true, State::Open, decoder, now_ms);
+        connection.may_move = false;
         connection.listener = moving.listener;
         connection.tls = moving.tls;
         connection.remote = moving.remote;
@@ -110,6 +155,9 @@ impl Plane {
         if let Some(connection) = self.connections.get_mut(key) {
             connection.link = Link::Tcp(stream);
         }
+        if let Some((session, spec)) = moving.session {
+            open_session(self, session, spec);
+        }
         match registered {
             Ok(()) => {
                 // Records of TLS may be on their way out.
@@ -118,6 +166,21 @@ impl Plane {
             }
             Err(error) => close_connection(self, key, CloseReason::PeerReset, Some(errno::name(&error))),
         }
+    }
+
+    /// The session whose URI this is: one that lives here, or that is on its way here.
+    pub fn find_session(&mut self, uri: &[u8]) -> Option<Key> {
+        let found = self.sessions.find(uri);
+        if found.is_some() || self.others.links.len() == 1 {
+            return found;
+        }
+        if self.shared.directory.worker_of(secret_of(uri)?, LINK) != Some(self.worker) {
+            return None;
+        }
+        for moving in Arc::clone(&self.shared).inbox(self.worker).take_arrivals() {
+            self.adopt(moving);
+        }
+        self.sessions.find(uri)
     }
 
     /// A connection that had moved here has gone.

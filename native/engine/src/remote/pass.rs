@@ -60,7 +60,7 @@ impl Plane {
                     connection.last_home
                 } else {
                     let secret = frame.span(word::SESSION_START, word::SESSION_END);
-                    connection.last_home = self.shared.worker_of_session(secret);
+                    connection.last_home = self.shared.directory.worker_of(secret, connection.id);
                     connection.last_home
                 }
             }

@@ -2,6 +2,7 @@
 
 use crate::peer::{Peer, send};
 use crate::pki::fallback;
+use msrp_core::frame::record::method;
 use msrp_engine::contract::{Authority, CloseReason, ConnectionId, Event, Limits, SessionId, SessionSpec};
 use msrp_engine::tls::{DomainSpec, Server};
 use msrp_engine::{Clock, Engine, Options};
@@ -221,6 +222,20 @@ impl Bench {
     pub fn client_on(&mut self, worker: u64, name: &str) -> Client {
         let peer = self.connect_on(worker);
         self.client(peer, name)
+    }
+
+    /// A client that stays on that worker, as one with several sessions does.
+    pub fn busy_client_on(&mut self, worker: u64, name: &str) -> Client {
+        let client = self.client_on(worker, name);
+        let uri = format!("msrp://127.0.0.1:{}/{name}SecondSession0123456789;tcp", self.port);
+        let session = self.open(client.peer.id, &uri, &client.own);
+        self.until("its second session", |engine| engine.sessions().iter().any(|info| info.session == session));
+        client
+    }
+
+    /// SENDs that the workers have handled: twice each that passes from one to another through sessions of both.
+    pub fn sends(&self) -> u64 {
+        self.engine.stats().frames_in[method::SEND as usize]
     }
 
     /// Opens a session on a connection; returns when it is open.

@@ -5,8 +5,8 @@ use crate::peer::{request, send};
 
 fn ends(setup: Setup) -> (Bench, Client, Client) {
     let mut bench = Bench::start(setup);
-    let anna = bench.client_on(0, "anna");
-    let ben = bench.client_on(1, "ben");
+    let anna = bench.busy_client_on(0, "anna");
+    let ben = bench.busy_client_on(1, "ben");
     (bench, anna, ben)
 }
 
@@ -37,6 +37,7 @@ fn messages_responses_and_reports_pass_both_sessions() {
     }
     bench.until("all answers", |engine| engine.stats().transactions == 0);
     assert_eq!(bench.engine.connections().len(), 2);
+    assert_eq!(bench.sends(), 2 * 100);
 }
 
 #[test]
@@ -89,6 +90,7 @@ fn frames_at_the_limits_of_what_may_come_in_do_not_break_it() {
     let wide = bench.connect_on(0);
     let uri = format!("msrp://127.0.0.1:{}/wideSession0123456789;tcp", bench.port);
     bench.open(wide.id, &uri, &long);
+    bench.open(wide.id, &uri.replace("wide", "second"), &long);
     let mut wide = wide;
     wide.write(request("c1xx", "FROB", &format!("{uri} {} {}", ben.uri, ben.own), &long, "", None, '$'));
     let got = ben.peer.expect("FROB");

@@ -18,4 +18,5 @@ mod timers;
 mod tls;
 mod tls_traffic;
 mod tls_trust;
+mod together;
 mod trace;

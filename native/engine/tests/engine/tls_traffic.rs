@@ -160,8 +160,8 @@ fn a_fresh_connection_moves_with_its_records() {
 #[test]
 fn two_workers_pass_frames_of_each_others_connections() {
     let mut bench = start(Setup::workers(2), VERSIONS[1]);
-    let mut alice = bench.client_on(0, "alice");
-    let mut bob = bench.client_on(1, "bob");
+    let mut alice = bench.busy_client_on(0, "alice");
+    let mut bob = bench.busy_client_on(1, "bob");
     for i in 0..200 {
         // From client to client, through a session of each: over the link between the workers.
         let to = format!("{} {} {}", alice.uri, bob.uri, bob.own);
@@ -170,6 +170,23 @@ fn two_workers_pass_frames_of_each_others_connections() {
         let got = bob.peer.expect("SEND");
         assert_eq!(got.body, i.to_string().as_bytes());
         bob.peer.write(got.response(200));
+    }
+}
+
+#[test]
+fn a_client_moves_to_the_worker_of_the_one_it_talks_to() {
+    for versions in VERSIONS {
+        let mut bench = start(Setup::workers(2), versions);
+        let mut alice = bench.client_on(0, "alice");
+        let mut bob = bench.client_on(1, "bob");
+        for i in 0..100 {
+            let (from, to) = if i % 3 == 0 { (&mut alice, &mut bob) } else { (&mut bob, &mut alice) };
+            let path = format!("{} {} {}", from.uri, to.uri, to.own);
+            from.peer.write(send(&format!("n{i:04}"), &path, &from.own, &"x".repeat(i * 300)));
+            assert_eq!(to.peer.expect("SEND").body.len(), i * 300);
+            from.peer.expect("200");
+        }
+        assert_eq!(bench.sends(), 100);
     }
 }
 

@@ -1,0 +1,161 @@
+//! Which worker each session lives on, for all workers to see; unused with one.
+
+use crate::contract::ConnectionId;
+use ahash::AHashMap;
+use msrp_core::syntax::uri::Uri;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Sessions of all workers by the random part of their URI.
+#[derive(Default)]
+pub struct Directory(RwLock<Entries>);
+
+#[derive(Default)]
+struct Entries {
+    by_secret: AHashMap<Box<[u8]>, Entry>,
+    /// Sessions of each client connection.
+    of_client: AHashMap<ConnectionId, u32>,
+}
+
+struct Entry {
+    worker: usize,
+    client: ConnectionId,
+    /// Somebody other than its client has asked for it: frames for it may be on their way to that worker, where it stays.
+    known: AtomicBool,
+}
+
+impl Directory {
+    /// Enters a session, or says that it lives on another worker.
+    pub fn note(&self, uri: &[u8], worker: usize, client: ConnectionId) {
+        let Some(secret) = secret_of(uri) else { return };
+        let mut entries = self.write();
+        if let Some(entry) = entries.by_secret.get_mut(secret) {
+            entry.worker = worker;
+            return;
+        }
+        entries.by_secret.insert(secret.into(), Entry { worker, client, known: AtomicBool::new(false) });
+        *entries.of_client.entry(client).or_default() += 1;
+    }
+
+    /// A session has ended.
+    pub fn forget(&self, uri: &[u8]) {
+        let Some(secret) = secret_of(uri) else { return };
+        let mut entries = self.write();
+        let Some(Entry { client, .. }) = entries.by_secret.remove(secret) else { return };
+        if let Some(count) = entries.of_client.get_mut(&client) {
+            *count -= 1;
+            if *count == 0 {
+                entries.of_client.remove(&client);
+            }
+        }
+    }
+
+    /// The worker of the session with that random part, for a request of connection `asking`.
+    pub fn worker_of(&self, secret: &[u8], asking: ConnectionId) -> Option<usize> {
+        let entries = self.read();
+        let entry = entries.by_secret.get(secret)?;
+        if entry.client != asking && !entry.known.load(Ordering::Relaxed) {
+            entry.known.store(true, Ordering::Relaxed);
+        }
+        Some(entry.worker)
+    }
+
+    /// Brings a session to the worker of the one that its client talks to, by `hand_over`, which is given that worker. Nothing
+    /// happens when they are together, or when frames for it may be on their way: whoever asks from now on is led to where it is.
+    /// Nor does one go to a client with several sessions: those that talk to such a one would all end up with it.
+    pub fn bring_together(&self, own: &[u8], other: &[u8], hand_over: impl FnOnce(usize)) -> bool {
+        let mut entries = self.write();
+        let Some(other) = entries.by_secret.get(other) else { return false };
+        let worker = other.worker;
+        let alone = entries.of_client.get(&other.client) == Some(&1);
+        other.known.store(true, Ordering::Relaxed);
+        let Some(entry) = entries.by_secret.get_mut(own) else { return false };
+        if !alone || entry.worker == worker || entry.known.load(Ordering::Relaxed) {
+            return false;
+        }
+        // Under the lock: whoever finds it there finds it behind this.
+        hand_over(worker);
+        entry.worker = worker;
+        true
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Entries> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Entries> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The random part of a session's URI.
+pub fn secret_of(uri: &[u8]) -> Option<&[u8]> {
+    Uri::parse(uri)?.session_id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Directory;
+
+    const A: &[u8] = b"msrp://r.example:1/aaaa;tcp";
+    const B: &[u8] = b"msrp://r.example:1/bbbb;tcp";
+
+    fn two() -> Directory {
+        let directory = Directory::default();
+        directory.note(A, 0, 10);
+        directory.note(B, 1, 20);
+        directory
+    }
+
+    fn together(directory: &Directory) -> Option<usize> {
+        let mut to = None;
+        directory.bring_together(b"aaaa", b"bbbb", |worker| to = Some(worker));
+        to
+    }
+
+    #[test]
+    fn a_session_that_nobody_has_asked_for_goes_to_the_other() {
+        let directory = two();
+        // Its own client asks before every request.
+        assert_eq!(directory.worker_of(b"aaaa", 10), Some(0));
+        assert_eq!(together(&directory), Some(1));
+        assert_eq!(directory.worker_of(b"aaaa", 20), Some(1));
+        assert_eq!(together(&directory), None, "they are together");
+    }
+
+    #[test]
+    fn one_that_was_asked_for_stays() {
+        let directory = two();
+        assert_eq!(directory.worker_of(b"aaaa", 20), Some(0));
+        assert_eq!(together(&directory), None);
+        // Opened again where it is: still known.
+        directory.note(A, 0, 10);
+        assert_eq!(together(&directory), None);
+    }
+
+    #[test]
+    fn of_two_that_talk_to_each_other_the_second_stays() {
+        let directory = two();
+        assert_eq!(together(&directory), Some(1));
+        assert!(!directory.bring_together(b"bbbb", b"aaaa", |_| panic!("it moved")));
+        // One that somebody has come to stays for good, also when that one has gone.
+        directory.forget(A);
+        directory.note(A, 0, 11);
+        assert!(!directory.bring_together(b"bbbb", b"aaaa", |_| panic!("it moved")));
+    }
+
+    #[test]
+    fn nobody_moves_to_a_client_with_several_sessions() {
+        let directory = two();
+        let third = b"msrp://r.example:1/cccc;tcp";
+        directory.note(third, 1, 20);
+        assert_eq!(together(&directory), None);
+        directory.forget(third);
+        directory.forget(third);
+        assert_eq!(together(&directory), Some(1));
+        directory.forget(B);
+        directory.forget(A);
+        assert_eq!(directory.worker_of(b"aaaa", 1), None);
+        assert_eq!(together(&directory), None);
+    }
+}
