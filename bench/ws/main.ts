@@ -49,7 +49,20 @@ log: {level: warn, destination: stderr}
   );
   const relay = start(CORES.relay, process.execPath, [main, 'serve', '-c', config], { MSRPD_ENGINE: engine });
   await accepting(relay, port);
+  await answering(port);
   return { relay, port };
+}
+
+/** Waits for HTTP: before uWebSockets.js takes a port, another socket finds out whether it is free, and resets whoever has come. */
+async function answering(port: number): Promise<void> {
+  const refusal = async (): Promise<number> => {
+    try {
+      return (await fetch(`http://127.0.0.1:${port}/`)).status;
+    } catch {
+      return 0;
+    }
+  };
+  while ((await refusal()) !== 426) await sleep(10);
 }
 
 /** CPU time of a process in µs: user and system, in ticks of 10 ms. */

@@ -14,8 +14,6 @@ for (const stack of STACKS) {
   describe(`WebSocket clients under pressure: ${stack.name}`, () => {
     it('a slow browser never grows the relay beyond its outbox limit, and gets everything when it goes on', async () => {
       await using relay = await startWsRelay(stack, {
-        // What is on its way between two threads comes on top (docs/ARCHITECTURE.md): here it is the browser that counts.
-        workers: 1,
         more: `limits: {outbox_bytes: ${OUTBOX}}`,
       });
       const { socket } = await handshake(relay.url);

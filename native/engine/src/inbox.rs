@@ -127,8 +127,9 @@ pub struct Taken {
     pub awaited: bool,
 }
 
-/// Frames that may wait in an inbox, in bytes; whoever feeds it stops reading above, until it is down to half.
-pub const INBOX_BYTES: usize = 1 << 20;
+/// Frames that may wait in an inbox, in bytes; whoever feeds it stops reading above, until it is emptied. As much as one read: it comes
+/// on top of what the outbox of a slow reader may hold.
+pub const INBOX_BYTES: usize = 1 << 18;
 
 impl Inbox {
     pub fn new(waker: Waker) -> Self {

@@ -14,7 +14,7 @@ const OUTBOX: usize = 65_536;
 const READ: usize = 65_536;
 /// What may be on its way to another worker: an inbox that is being emptied, and the same one full again before those who fill it
 /// hear that the connection is full.
-const ON_ITS_WAY: usize = 2 << 20;
+const ON_ITS_WAY: usize = 2 << 18;
 
 fn setup(workers: usize) -> Setup {
     let mut setup = Setup::workers(workers);
