@@ -133,6 +133,12 @@ function normalise(raw: RawConfig, folder: string): Config {
       ]),
     ),
     ...readOperation(raw, path),
-    log: raw.log,
+    log: {
+      ...raw.log,
+      destination: STREAMS.has(raw.log.destination) ? raw.log.destination : resolve(folder, raw.log.destination),
+    },
   };
 }
+
+/** Log destinations that are no files. */
+const STREAMS: ReadonlySet<string> = new Set(['stdout', 'stderr']);

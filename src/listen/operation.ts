@@ -105,12 +105,11 @@ export class Operation implements ControlTarget, MetricsSource {
     this.#tracer?.onUser(connection, user);
   }
 
-  /** Takes what can change while running; the destination of the trace takes a restart. */
+  /** Takes a configuration in which nothing has changed that takes a restart. */
   reload(config: Config, hooks: Hooks): void {
     const before = this.#config.trace;
-    const { destination, queueBytes, caFile, verifyCert } = before;
-    const trace = { ...config.trace, destination, queueBytes, caFile, verifyCert };
-    this.#config = { ...config, trace };
+    const { trace } = config;
+    this.#config = config;
     this.#tracer?.reconfigure(trace, traceHook(hooks));
     // What was switched by hand stays, unless the file says another thing than before.
     if (trace.on !== before.on) this.tracing = trace.on;

@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
 import { isWebSocket } from '../config/listener-uri.ts';
-import { compareConfig } from '../config/reload.ts';
+import { compareConfig, keepFixed } from '../config/reload.ts';
 import type { ConfigChange } from '../config/reload.ts';
 import { chooseEngine } from '../engine/choose.ts';
 import type { EngineChoice } from '../engine/choose.ts';
@@ -100,8 +100,10 @@ export class Server {
    * Takes a new configuration: everything is read and checked first, then swapped. Rejects, changing nothing, when a part of it
    * cannot be used. Connections and sessions stay.
    */
-  async reload(config: Config): Promise<ConfigChange> {
-    const change = compareConfig(this.#config, config);
+  async reload(wanted: Config): Promise<ConfigChange> {
+    const change = compareConfig(this.#config, wanted);
+    // What needs a restart stays as it was, so that the next reload says so again.
+    const config = keepFixed(this.#config, wanted);
     const parts = await readParts(config, this.#users, this.#tls);
     this.#swapTls(parts.tls, config);
     this.#relay.reload(parts);
@@ -110,15 +112,7 @@ export class Server {
     this.#engine.setAuthorities(authorities(config, this.listeners));
     this.#operation.reload(config, parts.hooks);
     this.#log.level = config.log.level;
-    // What needs a restart stays as it was, so that the next reload says so again.
-    this.#config = {
-      ...config,
-      engine: this.#config.engine,
-      workers: this.#config.workers,
-      listeners: this.#config.listeners,
-      control: this.#config.control,
-      metricsPath: this.#config.metricsPath,
-    };
+    this.#config = config;
     this.#log.info(change, 'configuration reloaded');
     return change;
   }

@@ -32,6 +32,8 @@ export async function developmentFiles(
     throw new Error(`${folder} holds certificates that are not of msrpd: it does not replace them`);
   const ends = (certificate: X509Certificate): boolean => daysLeft(certificate, nowMs) < EXPIRY_WARNING_DAYS;
   const [oldCa, old] = [readPair(files.ca, caKey), readPair(files.certificate, files.privateKey)];
+  if (isForeign(files.certificate))
+    throw new Error(`${files.certificate} is not of msrpd, which does not replace it: keep your own elsewhere`);
   const hasCa = oldCa !== undefined && !ends(oldCa);
   if (hasCa && old !== undefined && !ends(old) && old.verify(oldCa.publicKey) && names.every(isNamedIn(old)))
     return { ...files, renewed: false };
@@ -50,7 +52,7 @@ export async function developmentFiles(
 async function makeCa(x509: typeof x509Module, certificateFile: string, keyFile: string, nowMs: number): Promise<void> {
   const keys = await newKeys();
   const ca = await x509.X509CertificateGenerator.createSelfSigned({
-    name: `CN=msrpd development CA ${new Date(nowMs).toISOString().slice(0, 10)}`,
+    name: `CN=${CA_NAME} ${new Date(nowMs).toISOString().slice(0, 10)}`,
     keys,
     signingAlgorithm: ALGORITHM,
     ...lifetime(nowMs, CA_DAYS),
@@ -105,9 +107,20 @@ function lifetime(nowMs: number, days: number): { notBefore: Date; notAfter: Dat
 }
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+/** What the names of our CAs begin with. */
+const CA_NAME = 'msrpd development CA';
 const DAY_MS = 86_400_000;
 const CA_DAYS = 3650;
 const CERTIFICATE_DAYS = 90;
+
+/** A certificate that no CA of ours has issued. */
+function isForeign(file: string): boolean {
+  try {
+    return !new X509Certificate(readFileSync(file)).issuer.includes(CA_NAME);
+  } catch {
+    return false;
+  }
+}
 
 /** A certificate whose key is there, too. Whoever ended us between the one and the other has left a pair that is none. */
 function readPair(certificateFile: string, keyFile: string): X509Certificate | undefined {

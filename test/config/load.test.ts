@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { describe, it } from 'node:test';
 import { TestCa } from '../listen/certificates.ts';
 import { formatProblem, loadConfig, parseConfig } from '../../src/config/load.ts';
-import { compareConfig } from '../../src/config/reload.ts';
+import { compareConfig, keepFixed } from '../../src/config/reload.ts';
 import type { Config } from '../../src/config/config.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'msrpd-config-'));
@@ -205,5 +205,37 @@ describe('configuration', () => {
       reloadable: ['limits'],
       needsRestart: ['workers'],
     });
+    const after = good(`${BASE}limits: {drain_s: 1}
+log: {level: warn, destination: other.log}
+websocket: {implementation: ws, max_message_bytes: 5000, chunk_bytes: 4096}
+hep: {hep_id: {a: "127.0.0.1:9060"}, queue_bytes: 70000, verify_cert: false}
+msrp: {trace_destination: a, trace_frames: headers}
+metrics: {path: /m}
+`);
+    assert.deepEqual(compareConfig(before, after), {
+      reloadable: ['limits.drain_s', 'websocket', 'hep', 'log'],
+      needsRestart: [
+        'metrics.path',
+        'log.destination',
+        'websocket.implementation',
+        'websocket.max_message_bytes',
+        'msrp.trace_destination',
+        'hep.queue_bytes',
+        'hep.verify_cert',
+      ],
+    });
+    const taken = keepFixed(before, after);
+    assert.deepEqual(compareConfig(taken, after).reloadable, []);
+    assert.deepEqual([taken.log.level, taken.log.destination], ['warn', 'stdout']);
+    assert.deepEqual(compareConfig(before, taken).needsRestart, []);
+  });
+
+  it('a log file is beside the configuration, the streams are none', () => {
+    assert.equal(
+      good(`${BASE}log: {destination: logs/m.log}\n`).log.destination,
+      join(dirname(resolve(name)), 'logs/m.log'),
+    );
+    for (const stream of ['stdout', 'stderr'])
+      assert.equal(good(`${BASE}log: {destination: ${stream}}\n`).log.destination, stream);
   });
 });

@@ -189,7 +189,7 @@ describe('control methods, switches', () => {
       throw new Error(result.problems.map(({ message }) => message).join('; '));
     });
     text = `${CONTROL}limits: {idle_s: 5}\nmetrics: {path: /other}\n`;
-    assert.deepEqual((await rpc(fixture, 'reload')).result, { changed: ['limits'], needs_restart: ['metricsPath'] });
+    assert.deepEqual((await rpc(fixture, 'reload')).result, { changed: ['limits'], needs_restart: ['metrics.path'] });
     text = `${CONTROL}limits: {idle_s: soon}\n`;
     const refused = await rpc(fixture, 'reload');
     assert.equal(refused.error?.code, -32000);

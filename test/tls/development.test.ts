@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, readdirSync, statSync, writeFileSync } from 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { TestCa } from '../listen/certificates.ts';
 import { developmentFiles } from '../../src/tls/development.ts';
 
 const NAMES = ['localhost', '127.0.0.1', '::1'];
@@ -104,5 +105,14 @@ describe('development CA', () => {
     const before = contents(elsewhere);
     await assert.rejects(developmentFiles(elsewhere, NAMES, NOW), /certificates that are not of msrpd/);
     assert.deepEqual(contents(elsewhere), before);
+    // Beside our own CA, too, with or without its key.
+    const foreign = await (await TestCa.create()).issue('own.example');
+    for (const key of [foreign.key, 'elsewhere']) {
+      writeFileSync(join(own, 'cert.pem'), foreign.certificate);
+      writeFileSync(join(own, 'key.pem'), key);
+      const kept = contents(own);
+      await assert.rejects(developmentFiles(own, ['other.example'], NOW + 3640 * DAY_MS), /cert\.pem is not of msrpd/);
+      assert.deepEqual(contents(own), kept);
+    }
   });
 });
