@@ -15,9 +15,8 @@ const args = process.argv.slice(2);
 const child = spawn(
   process.execPath,
   [join(root, 'dist', 'cli', 'main.js'), 'serve', ...(args.length > 0 ? args : ['--demo'])],
-  {
-    stdio: 'inherit',
-  },
+  // Ctrl-C goes to a whole group: in one of its own the relay hears it once, from here. A second one would end its drain.
+  { stdio: 'inherit', detached: true },
 );
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 child.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 128)));
