@@ -65,7 +65,7 @@ export const configSchema: SchemaNode = {
       enum: ['auto', 'native', 'ts'],
       default: 'auto',
       description:
-        '`native`: native code or no start; `ts`: TypeScript only; `auto`: native code where it loads. MSRPD_ENGINE overrides.',
+        '`native`: native code or no start; `ts`: TypeScript only; `auto`: native code where it loads. MSRPD_ENGINE overrides it for `msrpd serve`.',
     },
     workers: {
       type: ['integer', 'string'],
@@ -73,7 +73,7 @@ export const configSchema: SchemaNode = {
       minimum: 1,
       maximum: 62,
       default: 'auto',
-      description: 'Threads of the native engine; `auto` is one for each core. The TypeScript engine has one.',
+      description: 'Threads of the native engine, 1 to 62; `auto` is one for each core. The TypeScript engine has one.',
     },
     listeners: {
       type: 'array',
@@ -107,17 +107,22 @@ export const configSchema: SchemaNode = {
         description:
           '`uws`: uWebSockets.js; `ws`: the package ws; `auto`: the first where it loads and can do what the TLS domain asks for.',
       },
-      max_message_bytes: count(1048576, 'bytes', 'Longest message, that is frame, of a client; 1009 above.', {
-        minimum: 4096,
-        maximum: 67108864,
-      }),
+      max_message_bytes: count(
+        1048576,
+        'bytes',
+        'Longest message, that is frame, of a client, 4096 to 67108864; 1009 above.',
+        {
+          minimum: 4096,
+          maximum: 67108864,
+        },
+      ),
       messages_per_s: limit(0, 'messages/s', 'Messages of one client in a second, and as many at once; 1008 above.'),
       backlog_bytes: count(
         1048576,
         'bytes',
         'What a client may send beyond what its receivers take, where it cannot be stopped (uWebSockets.js); 1013 above.',
       ),
-      chunk_bytes: count(16384, 'bytes', 'Longest body of a SEND to a client; longer ones are cut.', {
+      chunk_bytes: count(16384, 'bytes', 'Longest body of a SEND to a client, 2048 to 65536; longer ones are cut.', {
         minimum: 2048,
         maximum: 65536,
       }),
@@ -181,7 +186,7 @@ export const configSchema: SchemaNode = {
         opensips: 'msrp_relay auth_max_expires',
       }),
       nonce_expire: count(30, 's', 'Lifetime of a nonce.', { minimum: 1, opensips: 'msrp_relay nonce_expire' }),
-      cleanup_interval: count(60, 's', 'How often what has expired is swept out.', {
+      cleanup_interval: count(60, 's', 'How often used nonces that are over are forgotten. Sessions end without it.', {
         minimum: 1,
         opensips: 'msrp_relay cleanup_interval',
       }),
@@ -199,7 +204,7 @@ export const configSchema: SchemaNode = {
       ),
       next_hops: group('Where the relay may connect to. Private and local networks only when they are listed.', {
         allow: list(
-          'CIDR blocks, addresses, host names and patterns (`*.example.com`) that are allowed.',
+          'CIDR blocks, addresses, host names and patterns (`*.example.com`: any number of labels; `*`: every host) that are allowed.',
           text('A pattern.'),
         ),
         deny: list('The same, refused; stronger than `allow`.', text('A pattern.')),
@@ -221,7 +226,11 @@ export const configSchema: SchemaNode = {
       path_uris: limit(16, 'URIs', 'URIs in one path; 400 above.'),
       non_send_body_bytes: limit(10240, 'bytes', 'Body of anything but SEND.'),
       message_bytes: limit(0, 'bytes', 'A whole message; 413 above.', { maximum: Number.MAX_SAFE_INTEGER }),
-      outbox_bytes: limit(262144, 'bytes', 'Bytes queued for one connection; reading of its sources stops above.'),
+      outbox_bytes: limit(
+        262144,
+        'bytes',
+        'Bytes queued for one connection, 4096 or more; reading of its sources stops above.',
+      ),
       transactions_per_connection: limit(16384, 'transactions', 'Requests that one connection may owe an answer to.'),
       probation_s: limit(30, 's', 'Time that a new connection has for its first successful request.'),
       idle_s: limit(3600, 's', 'Time without traffic after which a connection is closed.'),
@@ -246,7 +255,10 @@ export const configSchema: SchemaNode = {
         default: 'info',
         description: 'Lowest level that is written.',
       },
-      destination: text('`stdout`, `stderr`, or a file, which is opened again on SIGHUP.', { default: 'stdout' }),
+      destination: text(
+        '`stdout`, `stderr`, or a file, which is opened again on SIGHUP; another one takes a restart.',
+        { default: 'stdout' },
+      ),
     }),
     hooks: text(
       'Module that exports any of `authenticate`, `authorize`, `nextHop`, `selectSocket`, `traceFilter`, `websocket`.',

@@ -85,13 +85,14 @@ describe('npm pack', () => {
     addon = readdirSync(folder).find((name) => name.includes(platform)) ?? '';
   });
 
-  it('the main package: the compiled program, the schema, three texts; nothing of this machine', () => {
+  it('the main package: the compiled program, the schema, the texts; nothing of this machine', () => {
     const files = list(main);
     for (const name of [
       'package.json',
       'README.md',
       'CHANGELOG.md',
       'LICENSE',
+      'docs/configuration.md',
       'dist/index.js',
       'dist/index.d.ts',
       'dist/cli/main.js',
@@ -108,6 +109,7 @@ describe('npm pack', () => {
     const strange = files.filter(
       (name) =>
         !/^dist\/[\w/-]+\.(js|d\.ts|schema\.json|html|css)$/.test(name) &&
+        !/^docs\/[\w-]+\.md$/.test(name) &&
         !/^(package\.json|\w+\.md|LICENSE)$/.test(name),
     );
     assert.deepEqual(strange, []);
