@@ -54,7 +54,7 @@ pub struct Connection {
     pub id: ConnectionId,
     /// The peer has opened it.
     pub incoming: bool,
-    /// The request that decides on which worker it stays is still to come.
+    /// Nothing on this worker hangs on it but its session, and the request that decides on which worker it stays is still to come.
     pub may_move: bool,
     pub listener: Option<ListenerId>,
     pub state: State,

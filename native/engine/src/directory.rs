@@ -22,6 +22,9 @@ struct Entry {
     client: ConnectionId,
     /// Somebody other than its client has asked for it: frames for it may be on their way to that worker, where it stays.
     known: AtomicBool,
+    /// The session that it has come to, and whether one has come to it.
+    host: Option<Box<[u8]>>,
+    has_guest: bool,
 }
 
 impl Directory {
@@ -33,7 +36,8 @@ impl Directory {
             entry.worker = worker;
             return;
         }
-        entries.by_secret.insert(secret.into(), Entry { worker, client, known: AtomicBool::new(false) });
+        let entry = Entry { worker, client, known: AtomicBool::new(false), host: None, has_guest: false };
+        entries.by_secret.insert(secret.into(), entry);
         *entries.of_client.entry(client).or_default() += 1;
     }
 
@@ -41,7 +45,10 @@ impl Directory {
     pub fn forget(&self, uri: &[u8]) {
         let Some(secret) = secret_of(uri) else { return };
         let mut entries = self.write();
-        let Some(Entry { client, .. }) = entries.by_secret.remove(secret) else { return };
+        let Some(Entry { client, host, .. }) = entries.by_secret.remove(secret) else { return };
+        if let Some(host) = host.and_then(|host| entries.by_secret.get_mut(&host)) {
+            host.has_guest = false;
+        }
         if let Some(count) = entries.of_client.get_mut(&client) {
             *count -= 1;
             if *count == 0 {
@@ -60,22 +67,26 @@ impl Directory {
         Some(entry.worker)
     }
 
-    /// Brings a session to the worker of the one that its client talks to, by `hand_over`, which is given that worker. Nothing
-    /// happens when they are together, or when frames for it may be on their way: whoever asks from now on is led to where it is.
-    /// Nor does one go to a client with several sessions: those that talk to such a one would all end up with it.
-    pub fn bring_together(&self, own: &[u8], other: &[u8], hand_over: impl FnOnce(usize)) -> bool {
+    /// Brings a session to the worker of the one that its client talks to, by `hand_over`, which is given that worker and says whether
+    /// it has done so. Nothing happens when they are together, or when frames for it may be on their way: whoever asks from now on
+    /// is led to where it is. One only comes to another, which has not moved itself and whose client has no more: those who talk to
+    /// one client would all end up on its worker.
+    pub fn bring_together(&self, own: &[u8], other: &[u8], hand_over: impl FnOnce(usize) -> bool) -> bool {
         let mut entries = self.write();
-        let Some(other) = entries.by_secret.get(other) else { return false };
-        let worker = other.worker;
-        let alone = entries.of_client.get(&other.client) == Some(&1);
-        other.known.store(true, Ordering::Relaxed);
-        let Some(entry) = entries.by_secret.get_mut(own) else { return false };
-        if !alone || entry.worker == worker || entry.known.load(Ordering::Relaxed) {
+        let Some(host) = entries.by_secret.get(other) else { return false };
+        host.known.store(true, Ordering::Relaxed);
+        let worker = host.worker;
+        let takes = !host.has_guest && host.host.is_none() && entries.of_client.get(&host.client) == Some(&1);
+        let Some(guest) = entries.by_secret.get_mut(own) else { return false };
+        // Under the lock: whoever finds it there finds it behind this.
+        if !takes || guest.worker == worker || guest.known.load(Ordering::Relaxed) || !hand_over(worker) {
             return false;
         }
-        // Under the lock: whoever finds it there finds it behind this.
-        hand_over(worker);
-        entry.worker = worker;
+        guest.worker = worker;
+        guest.host = Some(other.into());
+        if let Some(host) = entries.by_secret.get_mut(other) {
+            host.has_guest = true;
+        }
         true
     }
 
@@ -109,7 +120,11 @@ mod tests {
 
     fn together(directory: &Directory) -> Option<usize> {
         let mut to = None;
-        directory.bring_together(b"aaaa", b"bbbb", |worker| to = Some(worker));
+        let moved = directory.bring_together(b"aaaa", b"bbbb", |worker| {
+            to = Some(worker);
+            true
+        });
+        assert_eq!(moved, to.is_some());
         to
     }
 
@@ -152,10 +167,25 @@ mod tests {
         assert_eq!(together(&directory), None);
         directory.forget(third);
         directory.forget(third);
+        assert!(!directory.bring_together(b"aaaa", b"bbbb", |_| false), "it could not be handed over");
+        assert_eq!(directory.worker_of(b"aaaa", 10), Some(0));
         assert_eq!(together(&directory), Some(1));
         directory.forget(B);
         directory.forget(A);
         assert_eq!(directory.worker_of(b"aaaa", 1), None);
         assert_eq!(together(&directory), None);
+    }
+
+    #[test]
+    fn one_comes_to_another_at_a_time_and_nobody_to_one_that_has_moved() {
+        let directory = two();
+        directory.note(b"msrp://r.example:1/cccc;tcp", 0, 30);
+        assert_eq!(together(&directory), Some(1));
+        for other in [b"aaaa", b"bbbb"] {
+            assert!(!directory.bring_together(b"cccc", other, |_| panic!("it moved")));
+        }
+        // The first has gone: there is room for another one.
+        directory.forget(A);
+        assert!(directory.bring_together(b"cccc", b"bbbb", |worker| worker == 1));
     }
 }

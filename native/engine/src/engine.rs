@@ -12,6 +12,7 @@ use crate::ring::{Ring, Wake};
 use crate::tid::MAX_WORKERS;
 use crate::tls::{self, DomainError, DomainSpec, Server, Tickets};
 use crate::worker::{Clock, WAKER, Worker};
+use ahash::AHashSet;
 use mio::{Poll, Waker};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::any::Any;
@@ -95,7 +96,7 @@ impl Engine {
                 });
                 let outcome = catch_unwind(work);
                 // Whoever waits for an answer of this worker waits no longer.
-                own.inbox(number).close();
+                drop(own.inbox(number).close());
                 if let Err(panic) = outcome {
                     events.force(Event::Fault { detail: text_of(panic.as_ref()) });
                 }
@@ -262,6 +263,9 @@ impl Engine {
         for info in self.ask(Query::Connections).into_iter().flatten() {
             if info.state == STAND_IN { stand_ins.push(info) } else { owned.push(info) }
         }
+        // One that has moved while the workers were asked is there twice.
+        let mut seen = AHashSet::new();
+        owned.retain(|info| seen.insert(info.connection));
         for stand_in in stand_ins {
             if let Some(info) = owned.iter_mut().find(|info| info.connection == stand_in.connection) {
                 info.transactions += stand_in.transactions;
@@ -273,7 +277,8 @@ impl Engine {
     /// Sessions as operators see them.
     #[must_use]
     pub fn sessions(&self) -> Vec<SessionInfo> {
-        self.ask(Query::Sessions).into_iter().flatten().collect()
+        let mut seen = AHashSet::new();
+        self.ask(Query::Sessions).into_iter().flatten().filter(|info| seen.insert(info.session)).collect()
     }
 
     /// Counters and gauges.

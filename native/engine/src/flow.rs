@@ -15,9 +15,9 @@ pub fn hold_if_full(plane: &mut Plane, source: Key, target: Key) {
     let Some(connection) = plane.connections.get_mut(target) else { return };
     // A link that were held by its own far end, for the responses that go there, could hold that end in turn, for good.
     let elsewhere = connection.full_elsewhere && !(source == target && connection.id == LINK);
-    let full = outbox_bytes != 0 && connection.outbox.len() > outbox_bytes
-        || transactions != 0 && connection.awaited.count > transactions
-        || elsewhere;
+    // The answers that it owes come by reading it.
+    let owes_too_many = source != target && transactions != 0 && connection.awaited.count > transactions;
+    let full = outbox_bytes != 0 && connection.outbox.len() > outbox_bytes || owes_too_many || elsewhere;
     if !full {
         return;
     }
@@ -32,16 +32,20 @@ pub fn hold_if_full(plane: &mut Plane, source: Key, target: Key) {
 /// Lets the sources of a connection go on once it is down to half of its limits.
 #[inline]
 pub fn release_if_drained(plane: &mut Plane, target: Key) {
-    let Some(connection) = plane.connections.get(target) else { return };
-    if connection.full_since_ms.is_none() {
+    let limits = &plane.limits;
+    let (outbox_bytes, transactions) = (limits.outbox_bytes, limits.transactions_per_connection);
+    let Some(connection) = plane.connections.get_mut(target) else { return };
+    if connection.full_since_ms.is_none()
+        || outbox_bytes != 0 && connection.outbox.len() > outbox_bytes / 2
+        || connection.full_elsewhere
+    {
         return;
     }
-    let limits = &plane.limits;
-    let full = limits.outbox_bytes != 0 && connection.outbox.len() > limits.outbox_bytes / 2
-        || limits.transactions_per_connection != 0 && connection.awaited.count > limits.transactions_per_connection / 2
-        || connection.full_elsewhere;
-    if !full {
+    if transactions == 0 || connection.awaited.count <= transactions / 2 {
         release_waiters(plane, target);
+    } else if let Some(at) = connection.waiters.iter().position(|&source| source == target) {
+        connection.waiters.swap_remove(at);
+        resume(plane, target);
     }
 }
 

@@ -62,6 +62,12 @@ fn find_route(plane: &mut Plane, source: Key, frame: Frame<'_>) -> Option<Rc<Rou
         route
     } else {
         let route = Rc::new(resolve(plane, source, frame.method(), frame.name(), frame.to(), frame.from()));
+        if route.verdict == Verdict::Forward {
+            // From now on there is something here that hangs on either.
+            for end in [source, route.target] {
+                plane.connections.get_mut(end)?.may_move = false;
+            }
+        }
         let routes = &mut plane.connections.get_mut(source)?.routes;
         routes.remove(key);
         if route.verdict == Verdict::Forward && key.len() <= CACHED_PATH_BYTES {

@@ -121,7 +121,7 @@ struct Queue {
 
 /// What an inbox held.
 pub struct Taken {
-    /// Connections that move to this worker.
+    /// Clients that move to this worker.
     pub arrivals: Vec<Moving>,
     /// Somebody waits for room.
     pub awaited: bool,
@@ -175,14 +175,16 @@ impl Inbox {
         }
     }
 
-    /// Puts a connection in that moves to this worker, at once, with a wake. For a worker that has ended it closes.
-    pub fn arrive(&self, moving: Moving) {
+    /// Puts a connection in that moves to this worker, at once, with a wake. A worker that has ended takes none.
+    pub fn arrive(&self, moving: Box<Moving>) -> Result<(), Box<Moving>> {
         let mut queue = lock(&self.queue);
-        if !queue.closed {
-            queue.arrivals.push(moving);
+        if queue.closed {
+            return Err(moving);
         }
+        queue.arrivals.push(*moving);
         drop(queue);
         self.wake();
+        Ok(())
     }
 
     /// Takes everything out, the commands into `into`.
@@ -194,20 +196,21 @@ impl Inbox {
         Taken { arrivals: mem::take(&mut queue.arrivals), awaited: mem::take(&mut queue.awaited) }
     }
 
-    /// Takes out the connections that move to this worker, which may be ahead of commands.
+    /// Takes out the clients that move to this worker, which may be ahead of commands.
     pub fn take_arrivals(&self) -> Vec<Moving> {
         mem::take(&mut lock(&self.queue).arrivals)
     }
 
-    /// The worker has ended.
-    pub fn close(&self) {
-        let left = {
+    /// The worker ends: it takes nothing from now on. Returns what moves to it and has not been looked at.
+    pub fn close(&self) -> Vec<Moving> {
+        let (commands, arrivals) = {
             let mut queue = lock(&self.queue);
             queue.closed = true;
             self.bytes.store(0, Ordering::Relaxed);
             (mem::take(&mut queue.commands), mem::take(&mut queue.arrivals))
         };
-        drop(left);
+        drop(commands);
+        arrivals
     }
 
     #[inline]

@@ -325,6 +325,10 @@ impl Worker {
         self.unlisten_all();
         let plane = &mut self.plane;
         plane.draining = true;
+        // Who has come here in this moment is told of, too.
+        for moving in Arc::clone(&plane.shared).inbox(plane.worker).close() {
+            plane.adopt(moving);
+        }
         let connections: Vec<Key> = plane.connections.keys(0, usize::MAX).collect();
         for key in connections {
             close_connection(plane, key, CloseReason::Shutdown, None);

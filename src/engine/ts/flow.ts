@@ -7,12 +7,10 @@ import type { Plane } from './plane.ts';
  */
 export function holdIfFull(plane: Plane, source: Connection, target: Connection): void {
   const { outboxBytes, transactionsPerConnection } = plane.limits;
-  if (
-    (outboxBytes === 0 || target.outbox.bytes <= outboxBytes) &&
-    (transactionsPerConnection === 0 || target.awaited.count <= transactionsPerConnection)
-  ) {
-    return;
-  }
+  // The answers that it owes come by reading it.
+  const owesTooMany =
+    source !== target && transactionsPerConnection !== 0 && target.awaited.count > transactionsPerConnection;
+  if (!owesTooMany && (outboxBytes === 0 || target.outbox.bytes <= outboxBytes)) return;
   if (target.fullSinceMs < 0) target.fullSinceMs = plane.nowMs;
   if (target.waiters.has(source)) return;
   target.waiters.add(source);
@@ -24,7 +22,10 @@ export function releaseIfDrained(plane: Plane, target: Connection): void {
   if (target.fullSinceMs < 0) return;
   const { outboxBytes, transactionsPerConnection } = plane.limits;
   if (outboxBytes !== 0 && target.outbox.bytes > outboxBytes / 2) return;
-  if (transactionsPerConnection !== 0 && target.awaited.count > transactionsPerConnection / 2) return;
+  if (transactionsPerConnection !== 0 && target.awaited.count > transactionsPerConnection / 2) {
+    if (target.waiters.delete(target)) resume(target);
+    return;
+  }
   releaseWaiters(target);
 }
 

@@ -42,6 +42,8 @@ pub enum Message {
     Note { connection: ConnectionId, from: usize, note: Note },
     /// What goes to another worker's session on a path that leads through sessions of both: as if over a connection.
     Linked { from: usize, bytes: Vec<u8> },
+    /// The connection of a peer that moves, socket and all.
+    Adopt(Box<Moving>),
     /// A connection that has moved has closed: its first worker need not pass commands on any more.
     Forget(ConnectionId),
 }
@@ -137,6 +139,7 @@ impl Plane {
                 let link = self.link_to(from);
                 on_linked(self, link, &bytes);
             }
+            Message::Adopt(moving) => self.adopt(*moving),
             Message::Forget(connection) => _ = self.others.moved.remove(&connection),
         }
     }

@@ -5,8 +5,9 @@
 //! | a peer's, which has done nothing yet | for a session | to the worker of that session |
 //! | a client's, with one session, after its AUTH | through that session to another one of this relay | to the worker of that one |
 //!
-//! Nothing can be on its way to the worker that it leaves: a peer is known to nobody yet, and a session that anybody has asked
-//! for stays (directory.rs). So order is kept (architecture invariant I6).
+//! Nothing can be on its way to the worker that it leaves: a peer is known to nobody yet, and a session that another worker has asked
+//! for stays (directory.rs). So order is kept (architecture invariant I6). Nor does anything on that worker hang on it: what was
+//! forwarded from it or to it makes it stay (`may_move`).
 
 use super::{LINK, Message};
 use crate::close::close_connection;
@@ -43,6 +44,7 @@ pub struct Moving {
     opened_at_ms: u64,
     bytes_in: u64,
     bytes_out: u64,
+    probation: bool,
     /// The session of its client.
     session: Option<(SessionId, SessionSpec)>,
 }
@@ -65,27 +67,38 @@ impl Plane {
         let Some(connection) = self.connections.get_mut(key) else { return false };
         let untouched = matches!(connection.link, Link::Tcp(_))
             && connection.relay.is_none()
-            && connection.routes.is_empty()
             && connection.stand_ins == 0
             && connection.requests == 0
             && connection.outbox.is_empty()
             && connection.pauses == 0
             && worker_of(connection.id) == self.worker;
+        let traced = connection.traced;
         let (id, shared) = (connection.id, Arc::clone(&self.shared));
         let secret = frame.span(word::SESSION_START, word::SESSION_END);
         let rest = &bytes[frame.word(word::START)..];
         if !connection.sessions.is_empty() {
             connection.may_move = false;
             let other = uris(frame.span(word::TO_START, word::TO_END)).nth(1).and_then(secret_of);
-            let Some(other) = other.filter(|_| untouched && self.is_only_session(key, secret)) else { return false };
-            return shared.directory.bring_together(secret, other, |worker| self.move_away(key, worker, rest));
+            // What is told of a traced one would come from two workers.
+            let may = untouched && !traced && self.is_only_session(key, secret);
+            let Some(other) = other.filter(|_| may) else { return false };
+            let mut refused = None;
+            let moved = shared.directory.bring_together(secret, other, |worker| {
+                refused = self.take_out(key, worker, rest).and_then(|moving| shared.inbox(worker).arrive(moving).err());
+                refused.is_none()
+            });
+            let Some(moving) = refused else { return moved };
+            self.adopt(*moving);
+            return true;
         }
         let Some(worker) = shared.directory.worker_of(secret, id) else { return false };
         connection.may_move = false;
         if !untouched || worker == self.worker {
             return false;
         }
-        self.move_away(key, worker, rest);
+        // Behind what this turn tells of it.
+        let moving = self.take_out(key, worker, rest).map(|moving| Command::Other(Message::Adopt(moving)));
+        self.others.pending[worker].0.extend(moving);
         true
     }
 
@@ -98,10 +111,10 @@ impl Plane {
         only.is_some_and(|session| session.relay.is_none() && secret_of(&session.uri) == Some(secret))
     }
 
-    /// Hands a connection to another worker with the bytes that it has not handled, at once.
-    fn move_away(&mut self, key: Key, worker: usize, rest: &[u8]) {
-        let Some(mut connection) = self.connections.remove(key) else { return };
-        let Link::Tcp(mut stream) = mem::replace(&mut connection.link, Link::None) else { return };
+    /// Takes out a connection that moves to another worker, with the bytes that it has not handled.
+    fn take_out(&mut self, key: Key, worker: usize, rest: &[u8]) -> Option<Box<Moving>> {
+        let mut connection = self.connections.remove(key)?;
+        let Link::Tcp(mut stream) = mem::replace(&mut connection.link, Link::None) else { return None };
         let _ = self.registry.deregister(&mut stream);
         self.others.moved.insert(connection.id, worker);
         let session = connection.sessions.first().and_then(|&session| self.sessions.remove(session)).map(|session| {
@@ -115,7 +128,7 @@ impl Plane {
             };
             (session.id, spec)
         });
-        self.shared.inbox(worker).arrive(Moving {
+        Some(Box::new(Moving {
             id: connection.id,
             listener: connection.listener,
             stream,
@@ -127,15 +140,17 @@ impl Plane {
             opened_at_ms: connection.opened_at_ms,
             bytes_in: connection.bytes_in,
             bytes_out: connection.bytes_out,
+            probation: connection.probation,
             session,
-        });
+        }))
     }
 
-    /// Takes over a connection of another worker.
+    /// Takes over a connection of another worker, or its own again.
     pub fn adopt(&mut self, moving: Moving) {
         let (decoder, now_ms) = (self.decoder(), self.now_ms);
         let mut connection = Connection::new(moving.id, true, State::Open, decoder, now_ms);
         connection.may_move = false;
+        connection.probation = moving.probation;
         connection.listener = moving.listener;
         connection.tls = moving.tls;
         connection.remote = moving.remote;
@@ -148,6 +163,7 @@ impl Plane {
         connection.tap = moving.tap;
         connection.readable = true;
         let key = self.connections.insert_with(|_| connection);
+        self.others.moved.remove(&moving.id);
         self.others.adopted.insert(moving.id, key);
         self.shared.note_moved(moving.id, self.worker);
         let mut stream = moving.stream;

@@ -215,6 +215,10 @@ impl Bench {
             if worker_of(peer.id) == worker {
                 return peer;
             }
+            // Its end is no turn of some later moment.
+            let id = peer.id;
+            drop(peer);
+            self.closed(id);
         }
     }
 
@@ -224,9 +228,15 @@ impl Bench {
         self.client(peer, name)
     }
 
-    /// A client that stays on that worker, as one with several sessions does.
+    /// A client that stays on that worker.
     pub fn busy_client_on(&mut self, worker: u64, name: &str) -> Client {
-        let client = self.client_on(worker, name);
+        let peer = self.connect_on(worker);
+        self.busy_client(peer, name)
+    }
+
+    /// A client that stays where it is, as one with several sessions does.
+    pub fn busy_client(&mut self, peer: Peer, name: &str) -> Client {
+        let client = self.client(peer, name);
         let uri = format!("msrp://127.0.0.1:{}/{name}SecondSession0123456789;tcp", self.port);
         let session = self.open(client.peer.id, &uri, &client.own);
         self.until("its second session", |engine| engine.sessions().iter().any(|info| info.session == session));

@@ -6,6 +6,7 @@ mod peer;
 mod pki;
 
 mod accept;
+mod apart;
 mod dial;
 mod forward;
 mod life;

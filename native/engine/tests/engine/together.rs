@@ -1,17 +1,17 @@
 //! A client moves, with its session, to the worker of the session that it talks to.
 
-use crate::bench::{Bench, Client, DEADLINE, Setup, worker_of};
+use crate::bench::{Bench, Client, Setup, worker_of};
 use crate::peer::{request, send};
 use msrp_engine::contract::{Answer, CloseReason, Event, SessionCloseReason, SessionId};
 use std::sync::Barrier;
 use std::thread;
 
-fn path(from: &Client, to: &Client) -> String {
+pub fn path(from: &Client, to: &Client) -> String {
     format!("{} {} {}", from.uri, to.uri, to.own)
 }
 
 /// A message from one to the other, and the answers.
-fn say(from: &mut Client, to: &mut Client, tid: &str, body: &str) {
+pub fn say(from: &mut Client, to: &mut Client, tid: &str, body: &str) {
     from.peer.write(send(tid, &path(from, to), &from.own, body));
     assert_eq!(from.peer.expect("200").tid, tid);
     let got = to.peer.expect("SEND");
@@ -109,32 +109,6 @@ fn a_long_first_message_moves_in_its_middle() {
 }
 
 #[test]
-fn it_stays_where_somebody_else_has_asked_for_it() {
-    let mut bench = Bench::start(Setup::workers(2));
-    let (mut anna, mut ben) = (bench.client_on(0, "anna"), bench.client_on(1, "ben"));
-    let mut carol = bench.client_on(1, "carol");
-    say(&mut carol, &mut anna, "one1", "carol has come to anna");
-    say(&mut anna, &mut ben, "two2", "over the link");
-    say(&mut ben, &mut anna, "thr3", "ben is known there, too");
-    say(&mut carol, &mut anna, "fou4", "still there");
-    bench.until("all answers", |engine| engine.stats().transactions == 0);
-    assert_eq!(bench.sends(), 2 + 4);
-}
-
-#[test]
-fn many_that_talk_to_one_with_many_sessions_stay() {
-    let mut bench = Bench::start(Setup::workers(2));
-    let mut desk = bench.busy_client_on(1, "desk");
-    for i in 0..5 {
-        let mut guest = bench.client_on(0, &format!("guest{i}"));
-        say(&mut guest, &mut desk, "one1", "hello");
-        say(&mut desk, &mut guest, "two2", "hello");
-    }
-    bench.until("all answers", |engine| engine.stats().transactions == 0);
-    assert_eq!(bench.sends(), 5 * 4);
-}
-
-#[test]
 fn whoever_begins_and_whoever_comes_in_between_nothing_is_lost_or_turned_round() {
     const MESSAGES: usize = 20;
     let mut bench = Bench::start(Setup::workers(2));
@@ -191,7 +165,5 @@ fn whoever_begins_and_whoever_comes_in_between_nothing_is_lost_or_turned_round()
             });
         });
     }
-    let start = std::time::Instant::now();
     bench.until("all answers", |engine| engine.stats().transactions == 0 && engine.stats().sessions == 0);
-    assert!(start.elapsed() < DEADLINE);
 }
