@@ -8,7 +8,7 @@ import type { EndpointEnvironment } from '../../src/endpoint/environment.ts';
 import { PLATFORM } from '../../src/endpoint/platform.ts';
 import { digestRspauth, formatAuthenticationInfo, ha1, parseDigest } from '../../src/syntax/digest.ts';
 import type { RequestFrame } from '../../src/syntax/frame.ts';
-import { Peer, frame, header, within } from '../engine/harness.ts';
+import { Peer, frame, header, until, within } from '../engine/harness.ts';
 
 /** Time that the test moves; nothing else. */
 export class Timers implements EndpointEnvironment {
@@ -106,6 +106,22 @@ export async function scripted(
   const accepted = far.accept();
   const client = await MsrpClient.connect({ peer: uri, environment, ...options });
   return { client, peer: await accepted, uri, close: () => far.stop() };
+}
+
+/**
+ * Waits until what `state` shows stays the same, over questions that lie further apart than the kernel may hold something back
+ * (200 ms for an acknowledgement).
+ */
+export async function standstill(what: string, state: () => unknown): Promise<void> {
+  let before = '';
+  let same = 0;
+  await until(what, async () => {
+    const now = JSON.stringify(state());
+    same = now === before ? same + 1 : 0;
+    before = now;
+    if (same < 4) await new Promise((resolve) => setTimeout(resolve, 300));
+    return same === 4;
+  });
 }
 
 /** A connection to a listener's URI, played by the test. */
