@@ -7,15 +7,13 @@ import type { IncomingMessage } from '../../src/endpoint/receiver.ts';
 import type { FrameEvent } from '../../src/engine/engine.ts';
 import { Tap } from '../../src/engine/ts/tap.ts';
 import { namesOf, redactFrame } from '../../src/trace/redact.ts';
-import { Bench, TRANSPORTS, frame, send, within } from '../engine/harness.ts';
-import { addonIsThere } from '../listen/engines.ts';
+import { Bench, TRANSPORTS, frame, send, until, within } from '../engine/harness.ts';
+import { KINDS } from '../listen/engines.ts';
 import { file, startRelay } from '../listen/fixture.ts';
 import { Collector } from './collector.ts';
 import type { Seen } from './collector.ts';
 
-const RELAYS = addonIsThere ? ['native', 'ts'] : ['ts'];
-
-const isFrame = ({ info }: Seen): boolean => info['payloadType'] === 0x64;
+const isFrame = ({ info }: Pick<Seen, 'info'>): boolean => info['payloadType'] === 0x64;
 
 describe('frames of traced connections', () => {
   for (const { name, make } of TRANSPORTS) {
@@ -154,7 +152,7 @@ describe('frames of traced connections', () => {
     assert.equal(namesOf(Buffer.from(send('t123', uri, 'msrp://x/wxyz123;tcp')), 'out').session, 'wxyz');
   });
 
-  for (const engine of RELAYS) {
+  for (const engine of KINDS) {
     it(`engine ${engine}: a conversation from its first frame on, behind the event of its connection, without its secrets`, async () => {
       await using collector = await Collector.start('tcp');
       await using fixture = await startRelay(traced(engine, collector, 'trace_frames: bodies, trace_body_bytes: 4'));
@@ -168,7 +166,7 @@ describe('frames of traced connections', () => {
       const inward = (info: Seen['info']): boolean => info['srcPort'] === first['srcPort'];
       assert.deepEqual(
         ofClient.map(({ info, payload }) => {
-          const word = isFrame({ info, payload })
+          const word = isFrame({ info })
             ? /^MSRP \S+ (\S+)/.exec(payload)?.[1]
             : (JSON.parse(payload) as { Event: string }).Event;
           return `${inward(info) ? '>' : '<'} ${word}`;
@@ -204,12 +202,7 @@ describe('frames of traced connections', () => {
       const connectAnd = async (wanted: boolean): Promise<void> => {
         const client = await MsrpClient.connect({ relay: fixture.uri, user: 'alice', password: 'secret' });
         // Asked when it opened, and again when its user was known.
-        await within(
-          'both questions',
-          (async () => {
-            while (asked.length < 2) await new Promise((resolve) => setImmediate(resolve));
-          })(),
-        );
+        await until('both questions', () => asked.length >= 2);
         assert.deepEqual(
           asked.map(({ user }) => user),
           [undefined, 'alice'],
