@@ -1,8 +1,9 @@
 import type { CloseReason } from '../engine/engine.ts';
+import { MAX_PAYLOAD } from './hep.ts';
 
 /** What an event of a connection says, in the order of OpenSIPS (H-024). */
 export interface EventFields {
-  readonly protocol: 'MSRP' | 'MSRPS';
+  readonly protocol: 'MSRP' | 'MSRPS' | 'MSRP-WS' | 'MSRP-WSS';
   /** Names of certificates; never a key (D-62). */
   readonly tls?: Readonly<Record<string, string>>;
   readonly event: 'ACCEPTED' | 'CONNECT_START' | 'CONNECTED' | 'CLOSED';
@@ -10,14 +11,22 @@ export interface EventFields {
   readonly message: string;
 }
 
-/** The payload: JSON, or the values alone joined by `homer5` (H-023, D-61). */
+/** The payload: JSON, or the values alone joined by `homer5` (H-023, D-61); one that is too long is cut, and says so (D-66). */
 export function eventPayload(
   { protocol, tls, event, status, message }: EventFields,
   homer5: string | undefined,
-): string {
+): Buffer {
+  const encode = (fields: Readonly<Record<string, string>>): Buffer =>
+    Buffer.from(homer5 === undefined ? JSON.stringify(fields) : Object.values(fields).join(homer5));
   const fields = { Protocol: protocol, ...tls, Event: event, Status: status, Message: message };
-  return homer5 === undefined ? JSON.stringify(fields) : Object.values(fields).join(homer5);
+  const whole = encode(fields);
+  if (whole.length <= MAX_PAYLOAD) return whole;
+  const cut = Object.entries(fields).map(([name, value]) => [name, value.slice(0, MAX_VALUE)] as const);
+  return encode({ ...Object.fromEntries(cut), Truncated: 'true' });
 }
+
+/** Characters of a value, so that the few of an event fit however they are escaped. */
+const MAX_VALUE = 1024;
 
 /** Texts of events, those of OpenSIPS where it has one (H-026). */
 export const TEXT = {

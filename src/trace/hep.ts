@@ -21,8 +21,8 @@ export interface HepPacket {
 /** Capture protocol types: events of connections as OpenSIPS sends them (H-020), and text of any protocol. */
 export const HEP_TYPE = { NET: 0x59, LOG: 0x64 } as const;
 
-/** Largest payload that any packet carries, beside the header and the chunks that go with it (H-001). */
-const MAX_PAYLOAD = 60_000;
+/** Largest payload that any packet carries, beside the header and the chunks that go with it (H-001, D-66). */
+export const MAX_PAYLOAD = 60_000;
 
 /** Encodes a packet of that version; a payload that is too long is cut. */
 export function encodeHep(packet: HepPacket, version: 1 | 2 | 3): Buffer {

@@ -15,7 +15,7 @@ import { PEACEFUL, TEXT, closedText, eventPayload } from './event-text.ts';
 import type { EventFields } from './event-text.ts';
 import { compileRules } from './filter.ts';
 import type { TraceDecision, TraceFacts } from './filter.ts';
-import { HEP_TYPE, encodeHep } from './hep.ts';
+import { HEP_TYPE, MAX_PAYLOAD, encodeHep } from './hep.ts';
 import { namesOf, redactFrame } from './redact.ts';
 import type { HepSender } from './sender.ts';
 import type { TraceSettings } from './settings.ts';
@@ -26,7 +26,9 @@ export interface TracerOptions {
   readonly sender: HepSender;
   /** Microseconds since 1970. */
   readonly nowUs: () => number;
-  readonly listener: (id: ListenerId) => { readonly uri: string; readonly tls: boolean } | undefined;
+  readonly listener: (
+    id: ListenerId,
+  ) => { readonly uri: string; readonly tls: boolean; readonly isWebSocket: boolean } | undefined;
   /** Decides instead of the rules. */
   readonly hook?: TraceHook | undefined;
   readonly onHookFailure: (error: unknown) => void;
@@ -45,6 +47,7 @@ interface Traced {
   local: SocketAddress;
   tls: TlsInfo | undefined;
   isTls: boolean;
+  readonly isWebSocket: boolean;
   opened: boolean;
   user: string | undefined;
   /** Undefined: the hook has not decided yet, and what happens meanwhile is held. */
@@ -188,7 +191,7 @@ export class Tracer {
     local: SocketAddress,
     tls: TlsInfo | undefined,
   ): Traced {
-    const isTls = tls !== undefined || (listener !== undefined && this.#options.listener(listener)?.tls === true);
+    const by = listener === undefined ? undefined : this.#options.listener(listener);
     const traced: Traced = {
       id,
       direction,
@@ -196,7 +199,8 @@ export class Tracer {
       remote,
       local,
       tls,
-      isTls,
+      isTls: tls !== undefined || by?.tls === true,
+      isWebSocket: by?.isWebSocket === true,
       opened: false,
       user: undefined,
       decision: undefined,
@@ -266,7 +270,11 @@ export class Tracer {
     }
     if (traced.decision === 'drop') return;
     const payload = redactFrame(bytes);
-    const names = { ...namesOf(payload, direction), ...(bodyKept < bodyOctets ? { 'body-octets': bodyOctets } : {}) };
+    const names = {
+      ...namesOf(payload, direction),
+      ...(bodyKept < bodyOctets ? { 'body-octets': bodyOctets } : {}),
+      ...(payload.length > MAX_PAYLOAD ? { Truncated: 'true' } : {}),
+    };
     const { captureId, destination } = this.#settings;
     const packet = encodeHep(
       {
@@ -299,13 +307,13 @@ export class Tracer {
 
   #tell(traced: Traced, event: EventFields['event'], status: EventFields['status'], message: string): void {
     if (traced.decision === 'drop') return;
-    const { direction, isTls, tls } = traced;
-    const protocol = isTls ? 'MSRPS' : 'MSRP';
+    const { direction, isTls, isWebSocket, tls } = traced;
+    const protocol = isWebSocket ? (isTls ? 'MSRP-WSS' : 'MSRP-WS') : isTls ? 'MSRPS' : 'MSRP';
     const whose = direction === 'in' ? 'client' : 'server';
     const peer = tls?.peer;
     const names = peer === undefined ? {} : { [`${whose}-subject`]: peer.subject, [`${whose}-issuer`]: peer.issuer };
     const fields = { protocol, tls: names, event, status, message } as const;
-    this.#send(traced, Buffer.from(eventPayload(fields, this.#settings.homer5)));
+    this.#send(traced, eventPayload(fields, this.#settings.homer5));
   }
 
   #send(traced: Traced, payload: Buffer): void {
@@ -316,7 +324,7 @@ export class Tracer {
       {
         source: remoteFirst ? traced.remote : traced.local,
         destination: remoteFirst ? traced.local : traced.remote,
-        protocol: opensipsProtoNumbers && traced.isTls ? IPPROTO_IDP : IPPROTO_TCP,
+        protocol: opensipsProtoNumbers ? opensipsNumber(traced) : IPPROTO_TCP,
         timeUs: this.#options.nowUs(),
         type: HEP_TYPE.NET,
         captureId,
@@ -343,8 +351,12 @@ const DIAL_FAILURES: ReadonlySet<CloseReason> = new Set<CloseReason>([
 ]);
 
 const IPPROTO_TCP = 6;
-/** What OpenSIPS puts for TLS (H-022). */
-const IPPROTO_IDP = 22;
+
+/** What OpenSIPS puts (H-022): IPPROTO_IDP for TLS, IPPROTO_ESP for WebSockets of both kinds. */
+function opensipsNumber({ isTls, isWebSocket }: Traced): number {
+  if (isWebSocket) return 50;
+  return isTls ? 22 : IPPROTO_TCP;
+}
 
 function decisionOf(verdict: boolean | TraceDecision): TraceDecision {
   return verdict === true || verdict === 'trace' ? 'trace' : 'drop';

@@ -10,7 +10,7 @@ import { Worker } from 'node:worker_threads';
 import type { EngineEvent, EngineOptions } from '../../src/engine/engine.ts';
 import { fileName, platformName } from '../../src/addon/platform.ts';
 import { createNativeEngine } from '../../src/engine/native/engine.ts';
-import { Bench, TEST_LIMITS, respondTo, send, within } from '../engine/harness.ts';
+import { Bench, TEST_LIMITS, respondTo, send, until, within } from '../engine/harness.ts';
 import { theAddon } from './native.ts';
 
 const { EngineHandle } = theAddon();
@@ -38,13 +38,6 @@ function threads(): number {
     }
   });
   return names.filter((name) => name.startsWith('msrp-')).length;
-}
-
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const wait = async (): Promise<void> => {
-    while (!(await isSo())) await new Promise((resolve) => setImmediate(resolve));
-  };
-  await within(what, wait());
 }
 
 /** Nobody listens on it. */

@@ -7,38 +7,12 @@ import { MsrpClient } from '../../src/endpoint/client.ts';
 import { METHODS } from '../../src/control/methods.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { within } from '../engine/harness.ts';
-import { PLAIN, config, file, startRelay } from '../listen/fixture.ts';
+import { PLAIN, config, file, post, rpc, startRelay } from '../listen/fixture.ts';
 import type { Fixture } from '../listen/fixture.ts';
-import { addonIsThere } from '../listen/engines.ts';
+import { KINDS } from '../listen/engines.ts';
 
-const ENGINES = addonIsThere ? ['native', 'ts'] : ['ts'];
 const CONTROL = `${PLAIN}control: {listen: "http:127.0.0.1:0"}\n`;
 const user = { user: 'alice', password: 'secret' };
-
-interface Answer {
-  readonly jsonrpc: string;
-  readonly result?: unknown;
-  readonly error?: { readonly code: number; readonly message: string; readonly data?: unknown };
-}
-
-async function rpc(
-  fixture: Fixture,
-  method: string,
-  params?: unknown,
-  headers: Record<string, string> = {},
-): Promise<Answer> {
-  const response = await post(fixture, JSON.stringify({ jsonrpc: '2.0', method, params, id: 1 }), headers);
-  assert.equal(response.status, 200, await response.clone().text());
-  return (await response.json()) as Answer;
-}
-
-function post(fixture: Fixture, body: string, headers: Record<string, string> = {}): Promise<Response> {
-  return fetch(`${fixture.server.control}/rpc`, {
-    method: 'POST',
-    body,
-    headers: { 'content-type': 'application/json', ...headers },
-  });
-}
 
 /** A request written by hand: fetch does not let a test say what it likes. */
 async function rawRequest(fixture: Fixture, text: string): Promise<string> {
@@ -52,7 +26,7 @@ async function rawRequest(fixture: Fixture, text: string): Promise<string> {
   return said;
 }
 
-for (const engine of ENGINES) {
+for (const engine of KINDS) {
   describe(`control methods, engine ${engine}`, () => {
     const start = (more = ''): Promise<Fixture> => startRelay(`${CONTROL}engine: ${engine}\n${more}`);
 

@@ -7,29 +7,18 @@ import { MsrpClient } from '../../src/endpoint/client.ts';
 import { MsrpListener } from '../../src/endpoint/listener.ts';
 import type { IncomingMessage } from '../../src/endpoint/receiver.ts';
 import { within } from '../engine/harness.ts';
-import { addonIsThere } from '../listen/engines.ts';
-import { config, startRelay } from '../listen/fixture.ts';
-import type { Fixture } from '../listen/fixture.ts';
+import { KINDS } from '../listen/engines.ts';
+import { config, post, rpc, startRelay } from '../listen/fixture.ts';
+import type { Fixture, RpcAnswer } from '../listen/fixture.ts';
 
-const ENGINES = addonIsThere ? ['native', 'ts'] : ['ts'];
 const NAMES = [...METHODS.keys(), 'version'];
 
-interface Answer {
-  readonly result?: unknown;
-  readonly error?: { readonly code: number; readonly message: string; readonly data?: unknown };
-}
-
-function rpc(fixture: Fixture, method: string, params: unknown = []): Promise<Answer> {
-  return rpcOf(fixture, method, JSON.stringify(params));
-}
-
 /** `params`: JSON, or what stands in its place. */
-async function rpcOf(fixture: Fixture, method: string, params: string): Promise<Answer> {
+async function rpcOf(fixture: Fixture, method: string, params: string): Promise<RpcAnswer> {
   const body = `{"jsonrpc":"2.0","method":${JSON.stringify(method)},"params":${params},"id":1}`;
-  const headers = { 'content-type': 'application/json' };
-  const response = await fetch(`${fixture.server.control}/rpc`, { method: 'POST', body, headers });
+  const response = await post(fixture, body);
   assert.equal(response.status, 200, `${method} ${body.slice(0, 200)}`);
-  return (await response.json()) as Answer;
+  return (await response.json()) as RpcAnswer;
 }
 
 function start(engine: string): Promise<Fixture> {
@@ -154,7 +143,7 @@ const HOSTILE: readonly string[] = [
   '[1e999]',
 ];
 
-for (const engine of ENGINES) {
+for (const engine of KINDS) {
   describe(`every control method, engine ${engine}`, () => {
     it('good calls, each answered as it should be, and messages go on', async () => {
       assert.deepEqual(Object.keys(GOOD).toSorted(), NAMES.toSorted(), 'all of them are called');

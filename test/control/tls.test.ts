@@ -5,24 +5,13 @@ import { connect } from 'node:tls';
 import { within } from '../engine/harness.ts';
 import { TestCa } from '../listen/certificates.ts';
 import type { Pair } from '../listen/certificates.ts';
-import { addonIsThere } from '../listen/engines.ts';
-import { file, startRelay } from '../listen/fixture.ts';
+import { KINDS } from '../listen/engines.ts';
+import { file, rpc, startRelay } from '../listen/fixture.ts';
 import type { Fixture } from '../listen/fixture.ts';
-
-const ENGINES = addonIsThere ? ['native', 'ts'] : ['ts'];
 
 type Row = Record<string, unknown>;
 
-async function rpc(fixture: Fixture, method: string): Promise<{ result?: unknown; error?: Row }> {
-  const response = await fetch(`${fixture.server.control}/rpc`, {
-    method: 'POST',
-    body: JSON.stringify({ jsonrpc: '2.0', method, id: 1 }),
-    headers: { 'content-type': 'application/json' },
-  });
-  return (await response.json()) as { result?: unknown; error?: Row };
-}
-
-for (const engine of ENGINES) {
+for (const engine of KINDS) {
   describe(`TLS domains for operators, engine ${engine}`, () => {
     let ca: TestCa;
     const put = (name: string, text: string): string => file(`${engine}-${name}`, text);
@@ -131,9 +120,9 @@ control: {listen: "http:127.0.0.1:0"}
       ] as const) {
         write('ec', broken);
         const { error } = await rpc(fixture, 'tls_reload');
-        assert.deepEqual([error?.['code'], error?.['message']], [-32000, 'Server error']);
-        assert.match(String(error?.['data']), pattern);
-        assert.match(String(error?.['data']), /tls\.domains\.default\./, 'which key of the configuration');
+        assert.deepEqual([error?.code, error?.message], [-32000, 'Server error']);
+        assert.match(String(error?.data), pattern);
+        assert.match(String(error?.data), /tls\.domains\.default\./, 'which key of the configuration');
         assert.deepEqual(await list(fixture), before);
         assert.equal(await served(fixture), before[0]!['serial']);
       }

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer, connect } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
 import type {
@@ -9,7 +10,7 @@ import type {
   FrameEvent,
   SessionId,
 } from '../../src/engine/engine.ts';
-import { ManualClock, Peer, TEST_LIMITS, respondTo, within } from '../engine/harness.ts';
+import { ManualClock, Peer, TEST_LIMITS, respondTo, until, within } from '../engine/harness.ts';
 import type { Received } from '../engine/harness.ts';
 import { PEERS, RELAY, SHARED, sessionOf, uriOf } from './engine-script.ts';
 import type { AnswerStep, LongStep, Name, RequestStep, Step } from './engine-script.ts';
@@ -154,10 +155,10 @@ class Stage {
 
   async #connect(name: Name): Promise<void> {
     const socket = connect({ host: '127.0.0.1', port: this.#port, noDelay: true });
-    await within('connect', new Promise((resolve) => socket.once('connect', resolve)));
+    await within('connect', once(socket, 'connect'));
     const link = this.#link(new Peer(socket), name);
     this.#names.set(`near port ${socket.localPort}`, link.label);
-    await this.#until('a connection', () => {
+    await until('a connection', () => {
       this.#name();
       return link.peer.connection !== 0;
     });
@@ -320,18 +321,11 @@ class Stage {
     return `tid${++this.#tid}`;
   }
 
-  async #until(what: string, isSo: () => boolean): Promise<void> {
-    const wait = async (): Promise<void> => {
-      while (!isSo()) await new Promise((resolve) => setImmediate(resolve));
-    };
-    await within(what, wait());
-  }
-
   /** Waits until nothing moves any more; decides what the control plane is asked, and waits again. */
   async #settled(): Promise<void> {
     for (let seen = 0; ;) {
       let calm = 0;
-      await this.#until('quiet', () => {
+      await until('quiet', () => {
         this.#name();
         calm = this.#isQuiet() ? calm + 1 : 0;
         // What goes from one thread to another is in nobody's queue for a moment.
@@ -378,7 +372,7 @@ class Stage {
     );
     for (const session of fences) this.#fences.add(session);
     const isFence = (event: EngineEvent): boolean => event.type === 'sessionClosed' && this.#fences.has(event.session);
-    await this.#until('the fence', () => this.#events.filter(isFence).length === fences.length);
+    await until('the fence', () => this.#events.filter(isFence).length === fences.length);
     const kept = this.#events.filter((event) => !isFence(event));
     this.#events.splice(0, this.#events.length, ...kept);
   }

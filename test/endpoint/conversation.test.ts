@@ -9,10 +9,8 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { MsrpClient } from '../../src/endpoint/client.ts';
 import { FileSink, safeName } from '../../src/endpoint/file-sink.ts';
 import { MsrpListener } from '../../src/endpoint/listener.ts';
-import type { ListenerOptions } from '../../src/endpoint/listener.ts';
-import type { IncomingMessage } from '../../src/endpoint/receiver.ts';
 import { frame, header, respondTo, within } from '../engine/harness.ts';
-import { Timers, dial, scripted } from './scripted.ts';
+import { Timers, listening, scripted } from './scripted.ts';
 import type { Scripted } from './scripted.ts';
 
 describe('sending', () => {
@@ -207,71 +205,36 @@ describe('sending', () => {
 });
 
 describe('receiving', () => {
-  const start = async (options: ListenerOptions = {}) => {
-    const listener = await MsrpListener.listen(options);
-    const peer = await dial(listener.uri);
-    const from = 'msrp://127.0.0.1:9/me;tcp';
-    const messages: IncomingMessage[] = [];
-    const aborted: string[] = [];
-    listener.on('session', (session) => {
-      session.on('message', (message) => messages.push(message));
-      session.on('aborted', (id) => aborted.push(id));
-    });
-    const chunk = (tid: string, id: string, range: string, body: string, flag = '$', more: string[] = []): string =>
-      frame(
-        tid,
-        'SEND',
-        listener.uri,
-        from,
-        [`Message-ID: ${id}`, ...more, `Byte-Range: ${range}`, 'Content-Type: text/plain'],
-        body,
-        flag,
-      );
-    const stop = async (): Promise<void> => {
-      peer.destroy();
-      await listener.close();
-    };
-    return { listener, peer, from, messages, aborted, chunk, stop };
-  };
-
   it('C-070: who is answered, and what', async () => {
-    const { listener, peer, from, chunk, stop, messages } = await start({ acceptTypes: ['text/*'] });
+    await using side = await listening({ acceptTypes: ['text/*'] });
+    const { peer, from, chunk, messages, uri } = side;
     peer.write(chunk('yes1', 'mid1', '1-2/2', 'hi'));
     assert.equal((await peer.response(200)).tid, 'yes1');
     peer.write(chunk('part', 'mid2', '1-2/2', 'hi', '$', ['Failure-Report: partial']));
     peer.write(chunk('none', 'mid3', '1-2/2', 'hi', '$', ['Failure-Report: no']));
-    peer.write(frame('type', 'SEND', listener.uri, from, ['Message-ID: mid4', 'Content-Type: image/png'], 'x'));
+    peer.write(frame('type', 'SEND', uri, from, ['Message-ID: mid4', 'Content-Type: image/png'], 'x'));
     assert.equal((await peer.response(415)).tid, 'type');
     peer.write(
-      frame(
-        'sess',
-        'SEND',
-        listener.uri.replace(';tcp', 'x;tcp'),
-        from,
-        ['Message-ID: mid5', 'Content-Type: text/plain'],
-        'x',
-      ),
+      frame('sess', 'SEND', uri.replace(';tcp', 'x;tcp'), from, ['Message-ID: mid5', 'Content-Type: text/plain'], 'x'),
     );
     assert.equal((await peer.response(481)).tid, 'sess');
-    peer.write(
-      frame('path', 'SEND', [listener.uri, from], from, ['Message-ID: mid5', 'Content-Type: text/plain'], 'x'),
-    );
+    peer.write(frame('path', 'SEND', [uri, from], from, ['Message-ID: mid5', 'Content-Type: text/plain'], 'x'));
     assert.equal((await peer.response(481)).tid, 'path');
-    peer.write(frame('nomi', 'SEND', listener.uri, from, ['Content-Type: text/plain'], 'x'));
+    peer.write(frame('nomi', 'SEND', uri, from, ['Content-Type: text/plain'], 'x'));
     assert.equal((await peer.response(400)).tid, 'nomi');
-    peer.write(frame('bind', 'SEND', listener.uri, from, ['Message-ID: mid6', 'Byte-Range: 1-0/0']));
+    peer.write(frame('bind', 'SEND', uri, from, ['Message-ID: mid6', 'Byte-Range: 1-0/0']));
     assert.equal((await peer.response(200)).tid, 'bind');
-    peer.write(frame('meth', 'FROB', listener.uri, from));
+    peer.write(frame('meth', 'FROB', uri, from));
     assert.equal((await peer.response(501)).tid, 'meth');
     assert.deepEqual(
       messages.map(({ messageId }) => messageId),
       ['mid1', 'mid2', 'mid3'],
     );
-    await stop();
   });
 
   it('C-083…C-088: out of order, overlapping, repeated; the REPORT comes when all is there, and again when asked again', async () => {
-    const { peer, chunk, stop, messages, listener, from } = await start();
+    await using side = await listening();
+    const { peer, chunk, messages, from, uri } = side;
     const ask = ['Success-Report: yes'];
     peer.write(chunk('c3xx', 'mid1', '7-9/9', 'ghi', '$', ask));
     await peer.response(200);
@@ -280,21 +243,23 @@ describe('receiving', () => {
     peer.write(chunk('c2xx', 'mid1', '4-6/9', 'def', '+', ask));
     await peer.response(200);
     const report = await peer.request('REPORT');
-    assert.deepEqual([report.toPath, report.fromPath], [[from], [listener.uri]]);
+    assert.deepEqual([report.toPath, report.fromPath], [[from], [uri]]);
     assert.deepEqual(
       [header(report, 'Message-ID'), header(report, 'Byte-Range'), header(report, 'Status')],
       ['mid1', '1-9/9', '000 200 OK'],
     );
+    // C-060
+    assert.deepEqual([header(report, 'Success-Report'), header(report, 'Failure-Report')], [undefined, undefined]);
     assert.equal(messages[0]?.text(), 'abcdefghi');
     peer.write(chunk('again', 'mid1', '1-9/9', 'abcdefghi', '$', ask));
     await peer.response(200);
     assert.equal(header(await peer.request('REPORT'), 'Message-ID'), 'mid1');
     assert.equal(messages.length, 1);
-    await stop();
   });
 
   it('C-087, D-13: # drops a message, and late chunks do not begin it again', async () => {
-    const { peer, chunk, stop, messages, aborted } = await start();
+    await using side = await listening();
+    const { peer, chunk, messages, aborted } = side;
     peer.write(chunk('c1xx', 'mid1', '1-3/9', 'abc', '+'));
     await peer.response(200);
     peer.write(chunk('c2xx', 'mid1', '4-*/9', 'x', '#'));
@@ -303,15 +268,15 @@ describe('receiving', () => {
     await peer.response(200);
     assert.deepEqual(aborted, ['mid1']);
     assert.equal(messages.length, 0);
-    await stop();
   });
 
   it('D-14, D-15: limits are answered 413, before anything is kept', async () => {
-    const { peer, chunk, stop, messages } = await start({
+    await using side = await listening({
       maxMessageBytes: 1000,
       maxPartial: 2,
       maxAssemblyBytes: 1500,
     });
+    const { peer, chunk, messages } = side;
     peer.write(chunk('tot1', 'mid1', '1-3/2000', 'abc', '+'));
     await peer.response(413);
     peer.write(chunk('beg1', 'mid2', '1002-*/*', 'abc', '+'));
@@ -329,20 +294,18 @@ describe('receiving', () => {
     peer.write(chunk('p1en', 'mid4', '801-803/803', 'end'));
     await peer.response(200);
     assert.equal(messages[0]?.octets, 803);
-    await stop();
   });
 
   it('C-081: a second connection is refused 506, a wrong session 481', async () => {
-    const { listener, peer, chunk, stop } = await start();
+    await using side = await listening();
+    const { peer, chunk, uri } = side;
     peer.write(chunk('one1', 'mid1', '1-2/2', 'hi'));
     await peer.response(200);
-    const second = await MsrpClient.connect({ peer: listener.uri });
-    await assert.rejects(second.send({ to: listener.uri, contentType: 'a/b', body: 'x' }), { status: 506 });
-    await assert.rejects(second.send({ to: listener.uri.replace(';tcp', 'x;tcp'), contentType: 'a/b', body: 'x' }), {
+    await using second = await MsrpClient.connect({ peer: uri });
+    await assert.rejects(second.send({ to: uri, contentType: 'a/b', body: 'x' }), { status: 506 });
+    await assert.rejects(second.send({ to: uri.replace(';tcp', 'x;tcp'), contentType: 'a/b', body: 'x' }), {
       status: 481,
     });
-    await second.close();
-    await stop();
   });
 
   it('a file goes to disk under a safe name, whatever is proposed (X-075)', async () => {
@@ -355,7 +318,7 @@ describe('receiving', () => {
       sinks.push(new FileSink(folder, head.headers));
       return sinks.at(-1)!;
     };
-    const listener = await MsrpListener.listen({ receive });
+    await using listener = await MsrpListener.listen({ receive });
     await using client = await MsrpClient.connect({ peer: listener.uri });
     const headers = [['Content-Disposition', 'attachment; filename="../../../etc/source.bin"']] as const;
     const result = await client.send({
@@ -370,8 +333,6 @@ describe('receiving', () => {
     const hash = (data: Buffer): string => createHash('sha256').update(data).digest('hex');
     assert.equal(hash(readFileSync(sinks[0].path)), hash(bytes));
     assert.equal(readdirSync(folder).length, 2);
-    await client.close();
-    await listener.close();
     for (const [given, name] of [
       ['attachment; filename="a b.txt"', 'a b.txt'],
       ['attachment; filename=plain.txt', 'plain.txt'],

@@ -3,12 +3,14 @@ import { createServer as createTcpServer, connect } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { MsrpClient } from '../../src/endpoint/client.ts';
-import type { ClientOptions } from '../../src/endpoint/client.ts';
 import type { EndpointEnvironment } from '../../src/endpoint/environment.ts';
+import { MsrpListener } from '../../src/endpoint/listener.ts';
+import type { ListenerOptions } from '../../src/endpoint/listener.ts';
 import { PLATFORM } from '../../src/endpoint/platform.ts';
+import type { IncomingMessage } from '../../src/endpoint/receiver.ts';
 import { digestRspauth, formatAuthenticationInfo, ha1, parseDigest } from '../../src/syntax/digest.ts';
 import type { RequestFrame } from '../../src/syntax/frame.ts';
-import { Peer, frame, header, within } from '../engine/harness.ts';
+import { Peer, frame, header, until, within } from '../engine/harness.ts';
 
 /** Time that the test moves; nothing else. */
 export class Timers implements EndpointEnvironment {
@@ -43,7 +45,7 @@ export class Timers implements EndpointEnvironment {
 }
 
 /** A server whose connections the test plays. */
-export class FarSide {
+export class FarSide implements Disposable {
   readonly port: number;
   readonly #server: Server;
   readonly #waiting: Peer[] = [];
@@ -87,9 +89,13 @@ export class FarSide {
     for (const socket of this.#sockets) socket.destroy();
     this.#server.close();
   }
+
+  [Symbol.dispose](): void {
+    this.stop();
+  }
 }
 
-export interface Scripted {
+export interface Scripted extends Disposable {
   readonly client: MsrpClient;
   readonly peer: Peer;
   readonly uri: string;
@@ -97,15 +103,71 @@ export interface Scripted {
 }
 
 /** A client without a relay, whose far side the test plays. */
-export async function scripted(
-  environment: EndpointEnvironment = PLATFORM,
-  options: Partial<ClientOptions> = {},
-): Promise<Scripted> {
+export async function scripted(environment: EndpointEnvironment = PLATFORM): Promise<Scripted> {
   const far = await FarSide.start();
   const uri = `msrp://127.0.0.1:${far.port}/peer;tcp`;
   const accepted = far.accept();
-  const client = await MsrpClient.connect({ peer: uri, environment, ...options });
-  return { client, peer: await accepted, uri, close: () => far.stop() };
+  const client = await MsrpClient.connect({ peer: uri, environment });
+  const close = (): void => far.stop();
+  return { client, peer: await accepted, uri, close, [Symbol.dispose]: close };
+}
+
+export interface Listening extends AsyncDisposable {
+  /** Of the listener, and of the peer that the test plays. */
+  readonly uri: string;
+  readonly from: string;
+  readonly peer: Peer;
+  readonly messages: readonly IncomingMessage[];
+  /** Message-IDs. */
+  readonly aborted: readonly string[];
+  /** A SEND of the peer. */
+  readonly chunk: (
+    tid: string,
+    id: string,
+    range: string,
+    body: string,
+    flag?: string,
+    more?: readonly string[],
+  ) => string;
+}
+
+/** A listener with a connection that the test plays. */
+export async function listening(options: ListenerOptions = {}): Promise<Listening> {
+  const listener = await MsrpListener.listen(options);
+  const { uri } = listener;
+  const from = 'msrp://127.0.0.1:9/me;tcp';
+  const messages: IncomingMessage[] = [];
+  const aborted: string[] = [];
+  listener.on('session', (session) => {
+    session.on('message', (message) => messages.push(message));
+    session.on('aborted', (id) => aborted.push(id));
+  });
+  const peer = await dial(uri);
+  const chunk: Listening['chunk'] = (tid, id, range, body, flag, more = []) => {
+    const headers = [`Message-ID: ${id}`, ...more, `Byte-Range: ${range}`, 'Content-Type: text/plain'];
+    return frame(tid, 'SEND', uri, from, headers, body, flag);
+  };
+  const stop = async (): Promise<void> => {
+    peer.destroy();
+    await within('the end of the listener', listener.close());
+  };
+  return { uri, from, peer, messages, aborted, chunk, [Symbol.asyncDispose]: stop };
+}
+
+/**
+ * Waits until what `state` shows stays the same, over questions that lie further apart than the kernel may hold something back
+ * (200 ms for an acknowledgement).
+ */
+export async function standstill(what: string, state: () => unknown): Promise<void> {
+  let before = '';
+  let same = 0;
+  await until(what, async () => {
+    const now = JSON.stringify(state());
+    same = now === before ? same + 1 : 0;
+    before = now;
+    if (same < 4) await new Promise((resolve) => setTimeout(resolve, 300));
+    return same === 4;
+  });
 }
 
 /** A connection to a listener's URI, played by the test. */

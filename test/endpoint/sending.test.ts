@@ -13,7 +13,7 @@ import { MsrpError } from '../../src/errors.ts';
 import type { RequestFrame } from '../../src/syntax/frame.ts';
 import { identOf } from '../../src/syntax/tid.ts';
 import { frame, header, respondTo, within } from '../engine/harness.ts';
-import { Timers, scripted } from './scripted.ts';
+import { Timers, scripted, standstill } from './scripted.ts';
 import type { Scripted } from './scripted.ts';
 
 let far: Scripted;
@@ -119,12 +119,7 @@ describe('a sender that is disturbed', () => {
       }),
       { code: 'E_ABORTED' },
     );
-    // It stands still when the event loop goes round and round without another piece being asked for.
-    for (let before = -1, still = 0; still < 200;) {
-      still = pulled === before ? still + 1 : 0;
-      before = pulled;
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+    await standstill('the stream to stand still', () => pulled);
     assert.ok(pulled < 64_000_000, `${pulled} octets were asked for`);
     abort.abort();
     await within('the abort', sent);
@@ -149,8 +144,8 @@ describe('a sender that is disturbed', () => {
     );
     const waiting: RequestFrame[] = [];
     for (let i = 0; i < 32; i++) waiting.push(await far.peer.request('SEND'));
-    for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
-    assert.equal(far.peer.frames.length, 0);
+    far.peer.write(frame('frob', 'FROB', far.client.uri, far.uri));
+    assert.equal((await far.peer.response(501)).tid, 'frob');
     for (const chunk of waiting) far.peer.write(respondTo(chunk, 200));
     for (let i = 0; i < 15_000; i++) far.peer.write(respondTo(await far.peer.request('SEND'), 200));
     far.peer.write(report('many1', '481'));
@@ -219,6 +214,28 @@ describe('a sender that is disturbed', () => {
     }
     far.peer.write(respondTo(chunk, 200));
     await sent;
+  });
+
+  it('D-17: an unknown code counts by its first digit, 2 is success and any other failure', async () => {
+    for (const [code, good] of [
+      [299, true],
+      [199, false],
+      [399, false],
+      [699, false],
+    ] as const) {
+      const sent = far.client.send({ to: far.uri, contentType: 'a/b', body: 'x' });
+      const refused = good ? undefined : assert.rejects(sent, { code: 'E_REFUSED', status: code });
+      far.peer.write(respondTo(await far.peer.request('SEND'), code));
+      await (refused ?? sent);
+      const failed = once(far.client, 'failed');
+      const messageId = `code${code}`;
+      const reported = far.client.send({ to: far.uri, contentType: 'a/b', body: 'x', messageId, successReport: good });
+      far.peer.write(respondTo(await far.peer.request('SEND'), 200));
+      if (!good) await reported;
+      far.peer.write(report(messageId, `${code} any`));
+      if (good) assert.equal((await reported).confirmed, true);
+      else assert.deepEqual(((await within('the failure', failed)) as [string, MsrpError])[1].status, code);
+    }
   });
 
   it('what a peer says in an error cannot control a terminal', async () => {

@@ -30,16 +30,15 @@ describe('TLS of a client (R-010, C-130, C-131)', () => {
       [localhost, { ca: ca.certificate, serverName: 'elsewhere.example' }, false],
       [elsewhere, { verify: false }, true],
     ] as const) {
-      const far = await FarSide.start({ cert: pair.certificate, key: pair.key });
+      using far = await FarSide.start({ cert: pair.certificate, key: pair.key });
       const client = MsrpClient.connect({ peer: `msrps://localhost:${far.port}/x;tcp`, tls });
       if (good) await (await client).close();
       else await assert.rejects(client, { code: 'E_CONNECT' });
-      far.stop();
     }
   });
 
   it('an AUTH over TLS; the own URI says msrps', async () => {
-    const far = await FarSide.start({ cert: localhost.certificate, key: localhost.key });
+    using far = await FarSide.start({ cert: localhost.certificate, key: localhost.key });
     const relay = `msrps://localhost:${far.port};tcp`;
     const given = `msrps://localhost:${far.port}/9dK2mQ7xR4tY1zWb0Lp8;tcp`;
     const client = MsrpClient.connect({ relay, user: 'alice', password: 'wonderland', tls: { ca: ca.certificate } });
@@ -50,11 +49,10 @@ describe('TLS of a client (R-010, C-130, C-131)', () => {
     const second = await peer.request('AUTH');
     peer.write(answer(second, '200 OK', granted(second, given, 900)));
     assert.deepEqual((await client).usePath, [given]);
-    far.stop();
   });
 
   it('a server that is no TLS server, or says nothing, fails the connection', async () => {
-    const far = await FarSide.start();
+    using far = await FarSide.start();
     const garbage = MsrpClient.connect({ peer: `msrps://localhost:${far.port}/x;tcp` });
     const plain = await far.accept();
     plain.onRaw = () => undefined;
@@ -69,11 +67,10 @@ describe('TLS of a client (R-010, C-130, C-131)', () => {
     (await far.accept()).onRaw = () => undefined;
     timers.advance(5000);
     await assert.rejects(silent, { code: 'E_CONNECT', message: /no answer within 5000 ms/ });
-    far.stop();
   });
 
   it('two endpoints over TLS; a client that ends early leaves the listener whole', async () => {
-    const listener = await MsrpListener.listen({
+    await using listener = await MsrpListener.listen({
       tls: { cert: localhost.certificate, key: localhost.key },
       maxConnections: 3,
     });
@@ -92,7 +89,7 @@ describe('TLS of a client (R-010, C-130, C-131)', () => {
     const got = new Promise<string>((resolve) =>
       listener.on('session', (session) => session.on('message', (message) => resolve(message.text()))),
     );
-    const client = await MsrpClient.connect({ peer, tls: { ca: ca.certificate } });
+    await using client = await MsrpClient.connect({ peer, tls: { ca: ca.certificate } });
     const result = await client.send({
       to: listener.uri,
       contentType: 'text/plain',
@@ -101,7 +98,5 @@ describe('TLS of a client (R-010, C-130, C-131)', () => {
     });
     assert.equal(result.confirmed, true);
     assert.equal(await within('the message', got), 'hello');
-    await client.close();
-    await listener.close();
   });
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomFillSync } from 'node:crypto';
+import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -121,10 +122,13 @@ export class ManualClock {
 /** Longer than anything takes: a deadline is there only so that a test that would hang fails. */
 const DEADLINE_MS = 20_000;
 
-export async function within<T>(what: string, promise: Promise<T>): Promise<T> {
+/** For what is real work: a compilation, megabytes through a slow machine. */
+export const LONG_DEADLINE_MS = 120_000;
+
+export async function within<T>(what: string, promise: Promise<T>, deadlineMs = DEADLINE_MS): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`waited in vain for ${what}`)), DEADLINE_MS);
+    timer = setTimeout(() => reject(new Error(`waited in vain for ${what}`)), deadlineMs);
   });
   try {
     return await Promise.race([promise, late]);
@@ -133,8 +137,34 @@ export async function within<T>(what: string, promise: Promise<T>): Promise<T> {
   }
 }
 
+/** Looks again and again, and gives up in time. */
+export async function until(
+  what: string,
+  holds: () => boolean | Promise<boolean>,
+  deadlineMs = DEADLINE_MS,
+): Promise<void> {
+  const wanted = new AbortController();
+  const wait = async (): Promise<void> => {
+    while (!wanted.signal.aborted && !(await holds())) await new Promise((resolve) => setImmediate(resolve));
+  };
+  try {
+    await within(what, wait(), deadlineMs);
+  } finally {
+    wanted.abort();
+  }
+}
+
+/** A port that nobody listens on. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
 /** An engine with a listener, its events, and a clock. */
-export class Bench {
+export class Bench implements AsyncDisposable {
   readonly engine: Engine;
   readonly clock = new ManualClock();
   readonly events: EngineEvent[] = [];
@@ -191,11 +221,11 @@ export class Bench {
 
   async connect(): Promise<Peer> {
     const raw = connect({ host: '127.0.0.1', port: this.port, noDelay: true });
-    await within('connect', new Promise((resolve) => raw.once('connect', resolve)));
+    await within('connect', once(raw, 'connect'));
     const socket = this.#secure
       ? connectTls({ socket: raw, ca: TEST_CA.certificate, servername: 'relay.example' })
       : raw;
-    if (this.#secure) await within('handshake', new Promise((resolve) => socket.once('secureConnect', resolve)));
+    if (this.#secure) await within('handshake', once(socket, 'secureConnect'));
     const peer = new Peer(socket, raw);
     peer.relayPort = this.port;
     this.#peers.push(peer);
@@ -251,25 +281,23 @@ export class Bench {
   }
 
   /** Every request that was forwarded has been answered. */
-  async settled(): Promise<void> {
-    const wait = async (): Promise<void> => {
-      while (this.engine.stats().transactions > 0) await new Promise((resolve) => setImmediate(resolve));
-    };
-    await within('all answers', wait());
+  settled(): Promise<void> {
+    return until('all answers', () => this.engine.stats().transactions === 0);
   }
 
   /** Nothing waits to be written. The last write may have reached its reader before the engine hears of its end. */
-  async emptied(): Promise<void> {
-    const wait = async (): Promise<void> => {
-      while (this.engine.stats().queuedBytes > 0) await new Promise((resolve) => setImmediate(resolve));
-    };
-    await within('empty outboxes', wait());
+  emptied(): Promise<void> {
+    return until('empty outboxes', () => this.engine.stats().queuedBytes === 0);
   }
 
   async stop(): Promise<void> {
     for (const peer of this.#peers) peer.destroy();
     for (const server of this.#servers) server.close();
     await this.engine.stop();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
   }
 }
 

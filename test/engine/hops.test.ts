@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { TlsDomain } from '../../src/engine/engine.ts';
-import { Bench, ENGINES, frame, header, respondTo, send } from './harness.ts';
+import { Bench, ENGINES, frame, freePort, header, respondTo, send } from './harness.ts';
 import type { Client } from './harness.ts';
 
 for (const { name, make } of ENGINES) {
@@ -44,10 +42,7 @@ for (const { name, make } of ENGINES) {
 
     it('core section 7: candidates are tried in order', async () => {
       const target = await bench.target();
-      const closed = createServer();
-      await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve));
-      const { port } = closed.address() as AddressInfo;
-      await new Promise((resolve) => closed.close(resolve));
+      const port = await freePort();
       alice.peer.write(send('cand', [alice.uri, target.uri], alice.own));
       const hop = await bench.event('hop');
       bench.engine.connectHop(hop.hop, {
@@ -59,10 +54,7 @@ for (const { name, make } of ENGINES) {
     });
 
     it('R-062: nobody can be reached: REPORT 408 for a SEND, 408 for another request, and the next SEND asks again', async () => {
-      const closed = createServer();
-      await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve));
-      const { port } = closed.address() as AddressInfo;
-      await new Promise((resolve) => closed.close(resolve));
+      const port = await freePort();
       const uri = `msrp://127.0.0.1:${port}/x;tcp`;
       alice.peer.write(send('unre', [alice.uri, uri], alice.own) + frame('auth', 'AUTH', [alice.uri, uri], alice.own));
       await alice.peer.response(200);

@@ -9,6 +9,8 @@ export interface Vector {
   readonly expected: Expected;
   readonly expectedStrict?: Expected;
   readonly splits?: readonly number[];
+  /** It parses, but an upper layer has these objections. */
+  readonly semantic?: readonly string[];
 }
 
 export type Expected = Readonly<Record<string, unknown>> & {

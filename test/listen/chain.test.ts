@@ -7,7 +7,8 @@ import { MsrpClient } from '../../src/endpoint/client.ts';
 import type { HandshakeFailure } from '../../src/engine/engine.ts';
 import { TestCa } from './certificates.ts';
 import type { Pair } from './certificates.ts';
-import { COMMON, KINDS, failureOf, files, next, told, user } from './chain.ts';
+import { COMMON, failureOf, files, next, told, user } from './chain.ts';
+import { KINDS } from './engines.ts';
 import { file, startRelay } from './fixture.ts';
 import type { Fixture } from './fixture.ts';
 

@@ -2,13 +2,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { MsrpClient } from '../../src/endpoint/client.ts';
 import type { IncomingMessage } from '../../src/endpoint/receiver.ts';
-import { ENGINES, within } from '../engine/harness.ts';
+import { until, within } from '../engine/harness.ts';
 import type { Pair } from './certificates.ts';
 import { file } from './fixture.ts';
 import type { Fixture } from './fixture.ts';
-
-/** Engines that a whole relay can run on here. */
-export const KINDS = (['ts', 'native'] as const).filter((kind) => ENGINES.some(({ name }) => name.startsWith(kind)));
 
 export const user = { user: 'alice', password: 'secret' };
 
@@ -43,12 +40,7 @@ export async function told(
   { lines }: Fixture,
   wanted: (line: Record<string, unknown>) => boolean,
 ): Promise<Record<string, unknown>> {
-  const wait = async (): Promise<Record<string, unknown>> => {
-    for (;;) {
-      const line = lines.find(wanted);
-      if (line !== undefined) return line;
-      await new Promise((resolve) => setTimeout(resolve, 2));
-    }
-  };
-  return within('a line of the log', wait());
+  let line: Record<string, unknown> | undefined;
+  await until('a line of the log', () => (line = lines.find(wanted)) !== undefined);
+  return line!;
 }

@@ -1,7 +1,9 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
+import { after } from 'node:test';
 import { pino } from 'pino';
 import { formatProblem, parseConfig } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/config.ts';
@@ -15,7 +17,14 @@ export interface Fixture extends AsyncDisposable {
   readonly lines: Record<string, unknown>[];
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'msrpd-server-'));
+/** A new folder, which goes when the tests of the file are done: there may be private keys in it. */
+export function tempFolder(name: string): string {
+  const path = mkdtempSync(join(tmpdir(), `msrpd-${name}-`));
+  after(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+const folder = tempFolder('server');
 
 /** Writes a file of a test; returns its path. */
 export function file(name: string, text: string): string {
@@ -56,4 +65,35 @@ export async function startRelay(
   });
   const uri = server.listeners[0]?.uri ?? '';
   return { server, uri, lines, [Symbol.asyncDispose]: () => server.stop() };
+}
+
+/** What a control method has answered. */
+export interface RpcAnswer {
+  readonly jsonrpc: string;
+  readonly result?: unknown;
+  readonly error?: { readonly code: number; readonly message: string; readonly data?: unknown };
+}
+
+export async function rpc(
+  fixture: Fixture,
+  method: string,
+  params?: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<RpcAnswer> {
+  const response = await post(fixture, JSON.stringify({ jsonrpc: '2.0', method, params, id: 1 }), headers);
+  assert.equal(response.status, 200, await response.clone().text());
+  return (await response.json()) as RpcAnswer;
+}
+
+/** Whatever text to the control interface. */
+export function post(
+  fixture: Fixture,
+  body: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Response> {
+  return fetch(`${fixture.server.control}/rpc`, {
+    method: 'POST',
+    body,
+    headers: { 'content-type': 'application/json', ...headers },
+  });
 }

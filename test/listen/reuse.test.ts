@@ -3,7 +3,8 @@ import { before, describe, it } from 'node:test';
 import { MsrpClient } from '../../src/endpoint/client.ts';
 import { TestCa } from './certificates.ts';
 import type { Pair } from './certificates.ts';
-import { COMMON, KINDS, failureOf, files, next, user } from './chain.ts';
+import { COMMON, failureOf, files, next, user } from './chain.ts';
+import { KINDS } from './engines.ts';
 import { config, file, startRelay } from './fixture.ts';
 import type { Fixture } from './fixture.ts';
 

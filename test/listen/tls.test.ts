@@ -6,15 +6,15 @@ import { connect } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
 import { MsrpClient } from '../../src/endpoint/client.ts';
 import type { IncomingMessage } from '../../src/endpoint/receiver.ts';
-import { within } from '../engine/harness.ts';
+import { until, within } from '../engine/harness.ts';
 import { TestCa } from './certificates.ts';
 import type { Pair } from './certificates.ts';
-import { KINDS } from './chain.ts';
+import { KINDS } from './engines.ts';
 import { config, file, startRelay } from './fixture.ts';
 
 const user = { user: 'alice', password: 'secret' };
 
-describe('TLS (core C-130, C-131; relay R-030, R-040, R-090…R-092)', () => {
+describe('TLS (core C-130, C-131; relay R-040, R-090…R-092)', () => {
   let ca: TestCa;
   let other: TestCa;
   let localhost: Pair;
@@ -102,26 +102,17 @@ tls: {domains: {default: {certificate: ${certificate}, private_key: ${key}, ca_l
     assert.equal(await handshake(port, use(good)), 'TLSv1.2');
     const opened = (): number => fixture.lines.filter(({ msg }) => msg === 'connection opened').length;
     // Told when the engine has another thread to hear it from.
-    await within(
-      'both of them',
-      until(() => opened() === 2),
-    );
+    await until('both of them', () => opened() === 2);
     const before = opened();
     await handshake(port, use(bad));
-    await within(
-      'the refusal',
-      until(() => fixture.server.stats().closes.tls_handshake_failed === 1),
-    );
+    await until('the refusal', () => fixture.server.stats().closes.tls_handshake_failed === 1);
     assert.equal(opened(), before);
     const told = (): boolean =>
       fixture.lines.some(({ detail }) => String(detail).startsWith('unknown_ca: client certificate: '));
-    await within('the log line', until(told));
+    await until('the log line', told);
     await using strict = await startRelay(yaml(localhost, ', require_cert: true'));
     await handshake(strict.server.listeners[0]!.port, { maxVersion: 'TLSv1.2' });
-    await within(
-      'the refusal',
-      until(() => strict.server.stats().closes.tls_handshake_failed === 1),
-    );
+    await until('the refusal', () => strict.server.stats().closes.tls_handshake_failed === 1);
   });
 
   it('garbage and half handshakes hold nobody up', async () => {
@@ -137,13 +128,10 @@ tls: {domains: {default: {certificate: ${certificate}, private_key: ${key}, ca_l
     });
     await using alice = await MsrpClient.connect({ relay: fixture.uri, ...user, tls: { ca: ca.certificate } });
     assert.equal(alice.usePath.length, 1);
-    await within(
-      'all refusals',
-      until(() => {
-        const { closes } = fixture.server.stats();
-        return closes.tls_handshake_failed === 25 && closes.tls_handshake_timeout === 25;
-      }),
-    );
+    await until('all refusals', () => {
+      const { closes } = fixture.server.stats();
+      return closes.tls_handshake_failed === 25 && closes.tls_handshake_timeout === 25;
+    });
     for (const socket of sockets) socket.destroy();
   });
 
@@ -158,15 +146,9 @@ tls: {domains: {default: {certificate: ${certificate}, private_key: ${key}, ca_l
         await once(socket.resume(), 'close');
       });
       await within('the refusals', Promise.all(burst));
-      await within(
-        'their count',
-        until(() => server.stats().handshakeFailures.protocol === 500),
-      );
+      await until('their count', () => server.stats().handshakeFailures.protocol === 500);
       const told = (msg: string): typeof lines => lines.filter((line) => line['msg'] === msg);
-      await within(
-        'the first of them',
-        until(() => told('connection closed').length === 500),
-      );
+      await until('the first of them', () => told('connection closed').length === 500);
       await server.stop();
       const [first, ...more] = told('TLS handshake failed');
       assert.deepEqual([first?.['address'], first?.['handshake'], more.length], ['127.0.0.1', 'protocol', 0]);
@@ -210,7 +192,3 @@ tls: {domains: {default: {certificate: ${certificate}, private_key: ${key}, ca_l
     );
   });
 });
-
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setImmediate(resolve));
-}

@@ -3,11 +3,10 @@ import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { MsrpClient } from '../../src/endpoint/client.ts';
 import { MsrpListener } from '../../src/endpoint/listener.ts';
-import { addonIsThere } from '../listen/engines.ts';
+import { KINDS } from '../listen/engines.ts';
 import { PLAIN, startRelay } from '../listen/fixture.ts';
 import type { Fixture } from '../listen/fixture.ts';
 
-const ENGINES = addonIsThere ? ['native', 'ts'] : ['ts'];
 const root = new URL('../../', import.meta.url);
 
 /** Values by name and labels as they are written. */
@@ -27,7 +26,7 @@ const namesOf = (values: Map<string, number>): string[] => [
   ...new Set(Array.from(values.keys(), (key) => key.replace(/\{.*/, '').replace(/_(bucket|sum|count)$/, ''))),
 ];
 
-for (const engine of ENGINES) {
+for (const engine of KINDS) {
   describe(`metrics, engine ${engine}`, () => {
     it('a conversation is to be seen', async () => {
       await using fixture = await startRelay(`${PLAIN}engine: ${engine}\ncontrol: {listen: "http:127.0.0.1:0"}\n`);

@@ -20,7 +20,7 @@ import type {
   TlsInfo,
 } from '../../src/engine/engine.ts';
 import { MemoryCredentials } from '../../src/relay/credentials.ts';
-import type { CredentialStore, UserRow } from '../../src/relay/credentials.ts';
+import type { UserRow } from '../../src/relay/credentials.ts';
 import type { Hooks } from '../../src/relay/hooks.ts';
 import { NextHopResolver } from '../../src/relay/next-hop/resolver.ts';
 import type { Dns } from '../../src/relay/next-hop/resolver.ts';
@@ -154,7 +154,6 @@ export function certified(...altNames: string[]): TlsInfo {
 export interface BenchOptions {
   readonly settings?: Partial<RelaySettings>;
   readonly users?: readonly UserRow[];
-  readonly credentials?: CredentialStore;
   readonly hooks?: Hooks;
   readonly dns?: Partial<Dns>;
 }
@@ -169,7 +168,6 @@ export interface AuthOptions {
   readonly cnonce?: string;
   /** Instead of that of the challenge. */
   readonly nonce?: string;
-  readonly realm?: string;
   /** Takes the place of the whole Authorization header. */
   readonly authorization?: string;
 }
@@ -212,8 +210,7 @@ export class RelayBench {
       },
       log: pino({ level: 'debug', base: null }, sink),
       settings: this.settings,
-      credentials:
-        options.credentials ?? new MemoryCredentials(options.users ?? [['alice', '', { password: 'secret' }]]),
+      credentials: new MemoryCredentials(options.users ?? [['alice', '', { password: 'secret' }]]),
       hooks: options.hooks ?? {},
       resolver: new NextHopResolver({ nowMs: () => clock.nowMs, random: () => 0.5 }, dns),
     });
@@ -222,7 +219,7 @@ export class RelayBench {
     this.relay.addListener({ listener: 2, tls: false, host: 'relay.example', port: 2856 });
   }
 
-  connect(options: Partial<Pick<OpenedEvent, 'direction' | 'listener'>> & { tls?: TlsInfo | null } = {}): ConnectionId {
+  connect(options: Partial<Pick<OpenedEvent, 'direction'>> & { tls?: TlsInfo | null } = {}): ConnectionId {
     const { direction = 'in', tls = TLS } = options;
     const connection = this.engine.id();
     this.engine.emit({
@@ -231,7 +228,7 @@ export class RelayBench {
       direction,
       remote: { address: '198.51.100.7', port: 40000 },
       local: { address: '192.0.2.1', port: 2855 },
-      ...(direction === 'out' ? {} : { listener: options.listener ?? (tls === null ? 2 : 1) }),
+      ...(direction === 'out' ? {} : { listener: tls === null ? 2 : 1 }),
       ...(tls === null ? {} : { tls }),
     });
     return connection;
@@ -289,7 +286,7 @@ export class RelayBench {
     const challenge =
       options.nonce === undefined && options.authorization === undefined
         ? await this.challenge(connection, options)
-        : new Map([['realm', options.realm ?? 'relay.example']]);
+        : new Map([['realm', 'relay.example']]);
     const headers: [string, string][] = [
       ['Authorization', options.authorization ?? this.authorization(challenge, options)],
     ];
@@ -299,7 +296,7 @@ export class RelayBench {
 
   authorization(challenge: ReadonlyMap<string, string>, options: AuthOptions = {}): string {
     const { user = 'alice', password = 'secret', nc = '00000001', cnonce = 'abcdef' } = options;
-    const realm = options.realm ?? challenge.get('realm') ?? '';
+    const realm = challenge.get('realm') ?? '';
     const nonce = options.nonce ?? challenge.get('nonce') ?? '';
     const uri = (options.toPath ?? [RELAY_URI]).at(-1) as string;
     const response = digestResponse({ ha1: ha1(user, realm, password), uri, nonce, nc, cnonce });

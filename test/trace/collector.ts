@@ -4,12 +4,14 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import hep from 'hep-js';
-import { within } from '../engine/harness.ts';
+import { until } from '../engine/harness.ts';
 
 /** A packet as the independent decoder shows it. */
 export interface Seen {
   readonly info: Readonly<Record<string, string | number>>;
   readonly payload: string;
+  /** As it has come: the decoder does not know every chunk. */
+  readonly packet: Buffer;
 }
 
 /** A collector of HEP version 3, for tests. */
@@ -18,7 +20,6 @@ export class Collector implements AsyncDisposable {
   port = 0;
   readonly sockets = new Set<Socket>();
   #rest = Buffer.alloc(0);
-  #wake: (() => void)[] = [];
   #close: () => Promise<void> = async () => undefined;
 
   static async start(
@@ -54,14 +55,14 @@ export class Collector implements AsyncDisposable {
 
   /** Waits until so many packets have come in all that `match`. */
   async until(count: number, match: (seen: Seen) => boolean = () => true): Promise<Seen[]> {
-    const wait = async (): Promise<Seen[]> => {
-      for (;;) {
-        const found = this.seen.filter(match);
-        if (found.length >= count) return found;
-        await new Promise<void>((resolve) => this.#wake.push(resolve));
-      }
-    };
-    return within(`${count} packets; seen: ${JSON.stringify(this.seen)}`, wait());
+    let found: Seen[] = [];
+    const holds = (): boolean => (found = this.seen.filter(match)).length >= count;
+    try {
+      await until(`${count} packets`, holds);
+    } catch (error) {
+      throw new Error(`seen: ${JSON.stringify(this.seen.map(({ payload }) => payload))}`, { cause: error });
+    }
+    return found;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -80,7 +81,6 @@ export class Collector implements AsyncDisposable {
   #take(packet: Buffer): void {
     const decoded = hep.decapsulate(packet);
     if (decoded === false) throw new Error(`not decoded: ${packet.toString('hex')}`);
-    this.seen.push({ info: decoded.rcinfo, payload: decoded.payload });
-    for (const wake of this.#wake.splice(0)) wake();
+    this.seen.push({ info: decoded.rcinfo, payload: decoded.payload, packet: Buffer.from(packet) });
   }
 }

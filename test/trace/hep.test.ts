@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import hep from 'hep-js';
 import { parseHepId } from '../../src/trace/hep-id.ts';
-import { HEP_TYPE, encodeHep } from '../../src/trace/hep.ts';
+import { HEP_TYPE, MAX_PAYLOAD, encodeHep } from '../../src/trace/hep.ts';
 import type { HepPacket } from '../../src/trace/hep.ts';
 
 const PACKET: HepPacket = {
@@ -18,7 +18,7 @@ const PACKET: HepPacket = {
 };
 
 describe('HEP packets', () => {
-  it('version 3: the bytes of a capture of OpenSIPS, chunk by chunk (H-001…H-004, H-020, H-021)', () => {
+  it('version 3: the worked example, chunks in the order of OpenSIPS (H-001…H-004, H-020, H-021)', () => {
     const expected = `
       48455033 006c 0000 0001 0007 02 0000 0002 0007 06 0000 0007 0008 b004 0000 0008 0008 0b27
       0000 0009 000a 6740f000 0000 000a 000a 0001e240 0000 000b 0007 59 0000 000c 000a 00000001
@@ -92,9 +92,12 @@ describe('HEP packets', () => {
   });
 
   it('a payload that no packet can hold is cut (D-66)', () => {
-    const packet = encodeHep({ ...PACKET, payload: Buffer.alloc(100_000, 'x') }, 3);
-    assert.ok(packet.length < 65_536);
-    assert.equal(packet.readUInt16BE(4), packet.length);
+    for (const version of [1, 2, 3] as const) {
+      const packet = encodeHep({ ...PACKET, payload: Buffer.alloc(100_000, 'x') }, version);
+      assert.ok(packet.length < 65_536);
+      if (version === 3) assert.equal(packet.readUInt16BE(4), packet.length);
+      assert.equal(packet.toString('latin1').replaceAll(/[^x]/g, '').length, MAX_PAYLOAD);
+    }
   });
 });
 

@@ -7,7 +7,7 @@ import { parseHepId } from '../../src/trace/hep-id.ts';
 import type { HepDestination } from '../../src/trace/hep-id.ts';
 import { createSender } from '../../src/trace/sender.ts';
 import type { HepSender } from '../../src/trace/sender.ts';
-import { within } from '../engine/harness.ts';
+import { until, within } from '../engine/harness.ts';
 import { TestCa } from '../listen/certificates.ts';
 import { Collector } from './collector.ts';
 
@@ -72,7 +72,7 @@ describe('the way to a collector (D-64)', () => {
     out.close();
   });
 
-  it('one that is away, comes, goes and comes again: connected to anew, nothing kept from it but what was dropped', async () => {
+  it('one that is away, comes, goes and comes again: what waits goes out when it comes, and it is connected to anew', async () => {
     const first = await Collector.start('tcp');
     const { port } = first;
     await first[Symbol.asyncDispose]();
@@ -87,13 +87,11 @@ describe('the way to a collector (D-64)', () => {
     second.sockets.clear();
     // Whoever writes into a connection that has just been reset may lose a packet: until it has noticed, send another.
     let id = 3;
-    const again = (async () => {
-      while (!second.seen.some((seen) => idOf(seen) >= 3)) {
-        out.send(packet(id++));
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-    })();
-    await within('packets after the second connection', again);
+    await until('packets after the second connection', async () => {
+      out.send(packet(id++));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return second.seen.some((seen) => idOf(seen) >= 3);
+    });
     out.close();
   });
 
@@ -123,10 +121,7 @@ describe('the way to a collector (D-64)', () => {
     for (let id = 1; id <= 10; id++) out.send(packet(id));
     assert.deepEqual((await collector.until(10)).map(idOf), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     out.send(Buffer.alloc(70_000));
-    const dropped = (async () => {
-      while (out.dropped === 0) await new Promise((resolve) => setImmediate(resolve));
-    })();
-    await within('the drop', dropped);
+    await until('the drop', () => out.dropped > 0);
     assert.deepEqual([out.sent, out.dropped, out.queuedBytes], [10, 1, 0]);
     out.close();
   });
@@ -138,10 +133,7 @@ describe('the way to a collector (D-64)', () => {
     const out = sender(port, 'udp');
     for (let id = 1; id <= 50_000; id++) out.send(packet(id, 200));
     assert.ok(out.queuedBytes <= QUEUE);
-    const gone = (async () => {
-      while (out.queuedBytes > 0) await new Promise((resolve) => setImmediate(resolve));
-    })();
-    await within('an empty queue', gone);
+    await until('an empty queue', () => out.queuedBytes === 0);
     assert.equal(out.sent + out.dropped, 50_000);
     out.close();
   });

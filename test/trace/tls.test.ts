@@ -6,16 +6,15 @@ import { before, describe, it } from 'node:test';
 import { connect, createServer } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
 import { MsrpClient } from '../../src/endpoint/client.ts';
-import { within } from '../engine/harness.ts';
+import { until, within } from '../engine/harness.ts';
 import { TestCa } from '../listen/certificates.ts';
-import type { Pair } from '../listen/certificates.ts';
-import { addonIsThere } from '../listen/engines.ts';
+import { files } from '../listen/chain.ts';
+import { KINDS } from '../listen/engines.ts';
 import { file, startRelay } from '../listen/fixture.ts';
 import type { Fixture } from '../listen/fixture.ts';
 import { Collector } from './collector.ts';
 import type { Seen } from './collector.ts';
 
-const ENGINES = addonIsThere ? ['native', 'ts'] : ['ts'];
 const [PLAIN, TLS] = [0, 1];
 
 interface Told {
@@ -34,31 +33,25 @@ const is =
   (seen: Seen): boolean =>
     told(seen).Event === event && told(seen).Status === status && (port === undefined || seen.info['srcPort'] === port);
 
-for (const engine of ENGINES) {
+for (const engine of KINDS) {
   describe(`connection events over HEP, TLS, engine ${engine}`, () => {
     let ca: TestCa;
-    let relay: Pair;
-    let more = 0;
+    let domain: string;
 
     before(async () => {
       ca = await TestCa.create();
-      relay = await ca.issue('localhost');
+      domain = `${files(await ca.issue('localhost'))}, ca_list: ${file(`trace-${engine}-ca.pem`, ca.certificate)}`;
     });
 
-    const start = (collector: Collector, limits = ''): Promise<Fixture> => {
-      const name = `trace-${engine}${++more}`;
-      file(`${name}.pem`, relay.certificate);
-      file(`${name}-key.pem`, relay.key);
-      file(`${name}-ca.pem`, ca.certificate);
-      return startRelay(`
+    const start = (collector: Collector, limits = ''): Promise<Fixture> =>
+      startRelay(`
 engine: ${engine}
 listeners: [msrp:127.0.0.1:0, {uri: "msrps:127.0.0.1:0", advertise: "localhost:0"}]
 msrp: {send_timeout: 30000, max_msg_chunks: 0, tls_handshake_timeout: 15000, trace_destination: x, trace_on: true}
 relay: {allow_plain_auth: true, allow_ip_use_path: true, next_hops: {allow: [127.0.0.0/8]}}
-tls: {domains: {default: {certificate: ${name}.pem, private_key: ${name}-key.pem, ca_list: ${name}-ca.pem}}}
+tls: {domains: {default: {${domain}}}}
 hep: {hep_id: {x: "127.0.0.1:${collector.port}"}}
 ${limits}`);
-    };
 
     /** A client of the TLS listener; its port. */
     const dial = async (fixture: Fixture, options: ConnectionOptions): Promise<{ socket: Socket; port: number }> => {
@@ -127,12 +120,7 @@ ${limits}`);
       const { port } = fixture.server.listeners[TLS]!;
       const silent = connectTcp({ host: '127.0.0.1', port });
       await within('connect', once(silent, 'connect'));
-      await within(
-        'the first handshake',
-        (async () => {
-          while (fixture.server.stats().handshakes < 1) await new Promise((resolve) => setImmediate(resolve));
-        })(),
-      );
+      await until('the first handshake', () => fixture.server.stats().handshakes >= 1);
       const late = await dial(fixture, {});
       const [refused] = await collector.until(1, is('ACCEPTED', 'FAILURE', late.port));
       assert.match(told(refused!).Message, /Too many TLS handshakes at once \(max_handshakes/);

@@ -4,14 +4,13 @@ import type { Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { MsrpClient } from '../../src/endpoint/client.ts';
 import { MsrpListener } from '../../src/endpoint/listener.ts';
-import { within } from '../engine/harness.ts';
-import { addonIsThere } from '../listen/engines.ts';
-import { file, startRelay } from '../listen/fixture.ts';
+import { until, within } from '../engine/harness.ts';
+import { KINDS } from '../listen/engines.ts';
+import { file, rpc, startRelay } from '../listen/fixture.ts';
 import type { Fixture } from '../listen/fixture.ts';
 import { Collector } from './collector.ts';
 import type { Seen } from './collector.ts';
 
-const ENGINES = addonIsThere ? ['native', 'ts'] : ['ts'];
 const user = { user: 'alice', password: 'secret' };
 
 function relay(
@@ -32,10 +31,7 @@ ${more}`);
 }
 
 async function trace(fixture: Fixture, mode: 'on' | 'off'): Promise<void> {
-  const body = JSON.stringify({ jsonrpc: '2.0', method: 'msrp_trace', params: [mode], id: 1 });
-  const headers = { 'content-type': 'application/json' };
-  const response = await fetch(`${fixture.server.control}/rpc`, { method: 'POST', headers, body });
-  assert.equal(((await response.json()) as { result: string }).result, 'OK');
+  assert.equal((await rpc(fixture, 'msrp_trace', [mode])).result, 'OK');
 }
 
 /** A connection, and its port: a socket that was turned away has none any more. */
@@ -55,7 +51,7 @@ function eventOf({ payload }: Seen): string {
   return `${event}:${status}`;
 }
 
-for (const engine of ENGINES) {
+for (const engine of KINDS) {
   describe(`connection events over HEP, engine ${engine}`, () => {
     for (const transport of ['udp', 'tcp'] as const) {
       it(`a conversation over ${transport}: every event with its addresses and one correlation id a connection (D-60…D-63)`, async () => {
@@ -124,10 +120,7 @@ for (const engine of ENGINES) {
       assert.deepEqual([closed!.info['srcPort'], closed!.info['dstPort']], [rudePort, port]);
       assert.match(closed!.payload, /Peer does not speak MSRP \(protocol_error: E_/);
       rude.destroy();
-      const gone = async (): Promise<void> => {
-        while (fixture.server.connections().length > 1) await new Promise((resolve) => setImmediate(resolve));
-      };
-      await within('the end of it', gone());
+      await until('the end of it', () => fixture.server.connections().length <= 1);
       const [second, third] = [await open(fixture), await open(fixture)];
       const [refused] = await collector.until(1, (seen) => eventOf(seen) === 'ACCEPTED:FAILURE');
       assert.deepEqual([refused!.info['srcPort'], refused!.info['dstPort']], [third.port, port]);
@@ -147,15 +140,10 @@ for (const engine of ENGINES) {
       asked.length = 0;
       const [one, two] = [await open(fixture), await open(fixture)];
       (globalThis as { traceNot?: number }).traceNot = two.port;
-      while (fixture.server.connections().length < 2) await new Promise((resolve) => setImmediate(resolve));
+      await until('two connections', () => fixture.server.connections().length >= 2);
       assert.deepEqual(asked, [], 'no filter is asked while tracing is off');
       await trace(fixture, 'on');
-      await within(
-        'the filter',
-        (async () => {
-          while (asked.length < 2) await new Promise((resolve) => setImmediate(resolve));
-        })(),
-      );
+      await until('the filter', () => asked.length >= 2);
       const { port } = fixture.server.listeners[0]!;
       assert.deepEqual(
         asked.find(({ remote }) => (remote as { port: number }).port === one.port),
@@ -169,12 +157,7 @@ for (const engine of ENGINES) {
         },
       );
       two.socket.destroy();
-      await within(
-        'the end of two',
-        (async () => {
-          while (fixture.server.connections().length > 1) await new Promise((resolve) => setImmediate(resolve));
-        })(),
-      );
+      await until('the end of two', () => fixture.server.connections().length <= 1);
       one.socket.destroy();
       const seen = await collector.until(1);
       assert.deepEqual(
@@ -185,12 +168,9 @@ for (const engine of ENGINES) {
       asked.length = 0;
       const three = await open(fixture);
       three.socket.destroy();
-      await within(
+      await until(
         'the end of three',
-        (async () => {
-          while (fixture.server.stats().closes.peer_closed < 3 && fixture.server.stats().closes.peer_reset === 0)
-            await new Promise((resolve) => setImmediate(resolve));
-        })(),
+        () => fixture.server.stats().closes.peer_closed >= 3 || fixture.server.stats().closes.peer_reset > 0,
       );
       assert.deepEqual([asked.length, collector.seen.length], [0, 1]);
     });
@@ -203,10 +183,7 @@ for (const engine of ENGINES) {
       const nobody = await open(fixture);
       const client = await MsrpClient.connect({ relay: fixture.uri, ...user });
       nobody.socket.destroy();
-      const gone = async (): Promise<void> => {
-        while (fixture.server.connections().length > 1) await new Promise((resolve) => setImmediate(resolve));
-      };
-      await within('the end', gone());
+      await until('the end', () => fixture.server.connections().length <= 1);
       await client.close();
       assert.deepEqual((await collector.until(1)).map(eventOf), ['CLOSED:SUCCESS']);
     });

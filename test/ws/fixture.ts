@@ -1,21 +1,22 @@
+import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { randomBytes } from 'node:crypto';
 import { WebSocket } from 'ws';
 import type { ClientOptions } from 'ws';
-import { loadAddon } from '../../src/addon/load.ts';
-import type { Server, ServerListener, ServerOptions } from '../../src/listen/server.ts';
+import { authenticate } from '../../src/endpoint/authenticate.ts';
+import { PeerConnection } from '../../src/endpoint/peer-connection.ts';
+import { PLATFORM } from '../../src/endpoint/platform.ts';
+import type { Server, ServerListener } from '../../src/listen/server.ts';
+import { KINDS } from '../listen/engines.ts';
 import { startRelay } from '../listen/fixture.ts';
-import type { Fixture } from '../listen/fixture.ts';
 import { within } from '../engine/harness.ts';
-
-const ENGINE_KINDS = 'addon' in loadAddon() ? ['ts', 'native'] : ['ts'];
 
 export const IMPLEMENTATIONS = ['uws', 'ws'] as const;
 
 /** Every implementation of WebSocket on every engine. */
 export const STACKS = IMPLEMENTATIONS.flatMap((implementation) =>
-  ENGINE_KINDS.map((engine) => ({ implementation, engine, name: `${implementation} on the ${engine} engine` })),
+  KINDS.map((engine) => ({ implementation, engine, name: `${implementation} on the ${engine} engine` })),
 );
 
 export interface Stack {
@@ -31,43 +32,33 @@ export interface WsRelay extends AsyncDisposable {
   readonly port: number;
   readonly tcp: ServerListener;
   readonly ws: ServerListener;
-  readonly fixture: Fixture;
 }
 
-/** A relay with an msrp and a ws listener; `listener` and `more` are YAML. */
+/** A relay with an msrp and a ws listener; `listener`, `websocket` and `more` are YAML. `plainAuth`: AUTH needs no TLS. */
 export async function startWsRelay(
   { implementation, engine }: Stack,
-  options: {
-    listener?: string;
-    workers?: number;
-    websocket?: string;
-    more?: string;
-    msrp?: string;
-    users?: ServerOptions['users'];
-  } = {},
+  options: { listener?: string; websocket?: string; more?: string; plainAuth?: boolean } = {},
 ): Promise<WsRelay> {
-  const { listener = '', websocket = '', more = '', msrp = 'send_timeout: 30000, max_msg_chunks: 0' } = options;
-  const fixture = await startRelay(
+  const { listener = '', websocket = '', more = '', plainAuth = true } = options;
+  const { server, lines } = await startRelay(
     `
 engine: ${engine}
-workers: ${options.workers ?? 2}
+workers: 2
 listeners: ["msrp:127.0.0.1:0", {uri: "ws:127.0.0.1:0"${listener}}]
 websocket: {implementation: ${implementation}${websocket}}
-msrp: {${msrp}}
-relay: {allow_plain_auth: true, allow_ip_use_path: true, next_hops: {allow: [127.0.0.0/8]}}
+msrp: {send_timeout: 30000, max_msg_chunks: 0}
+relay: {allow_plain_auth: ${plainAuth}, allow_ip_use_path: true, next_hops: {allow: [127.0.0.0/8]}}
 ${more}
 `,
-    options.users ?? [
+    [
       ['alice', '', { password: 'secret' }],
       ['bob', '', { password: 'secret' }],
     ],
   );
-  const { server, lines } = fixture;
   const [tcp, ws] = server.listeners as [ServerListener, ServerListener];
   return {
     server,
     lines,
-    fixture,
     tcp,
     ws,
     port: ws.port,
@@ -108,6 +99,70 @@ export async function handshake(
       socket.on('error', reject);
     }),
   );
+}
+
+/** AUTH with the digest, by hand; returns the URI that the relay hands out. */
+export async function logIn(socket: WebSocket, relay: string, own: string): Promise<string> {
+  const connection = new PeerConnection(
+    {
+      attach: (owner) => {
+        socket.on('message', (data: Buffer) => {
+          if (data.subarray(0, 400).includes('200 OK') || data.subarray(0, 400).includes('401')) owner.onData(data);
+        });
+      },
+      write: (bytes) => {
+        socket.send(bytes);
+        return true;
+      },
+      pause: () => undefined,
+      resume: () => undefined,
+      end: () => undefined,
+      destroy: () => undefined,
+      local: undefined,
+    },
+    PLATFORM,
+  );
+  const grant = await authenticate(connection, PLATFORM, {
+    toPath: [relay],
+    uri: own,
+    user: 'alice',
+    password: 'secret',
+    realm: undefined,
+    expiresS: undefined,
+    requireRspauth: true,
+    timeoutMs: 5000,
+  });
+  socket.removeAllListeners('message');
+  return grant.usePath[0] as string;
+}
+
+/** The chunks that a WebSocket gets, one a message: each has to continue its MSRP message where the one before has ended. */
+export class Chunks {
+  /** Octets by Message-ID. */
+  readonly octets = new Map<string, number>();
+  /** Message-IDs of what has come as a whole, in that order. */
+  readonly whole: string[] = [];
+  /** Of the longest chunk: its body, and the head and end-line around it. */
+  longest = { body: 0, around: 0 };
+
+  constructor(socket: WebSocket) {
+    socket.on('message', (bytes: Buffer) => this.#take(bytes));
+  }
+
+  #take(bytes: Buffer): void {
+    const text = bytes.toString('latin1');
+    const [, tid = ''] = /^MSRP (\S+) SEND\r\n/.exec(text) ?? [];
+    const begin = text.indexOf('\r\n\r\n') + 4;
+    const end = text.lastIndexOf(`\r\n-------${tid}`);
+    const [, id = ''] = /\r\nMessage-ID: (\S+)\r\n/.exec(text) ?? [];
+    const [, start] = /\r\nByte-Range: (\d+)-/.exec(text) ?? [];
+    const before = this.octets.get(id) ?? 0;
+    assert.equal(Number(start), before + 1, `where a chunk of ${id} begins`);
+    const body = end - begin;
+    this.octets.set(id, before + body);
+    if (text.at(-3) === '$') this.whole.push(id);
+    if (body >= this.longest.body) this.longest = { body, around: bytes.length - body };
+  }
 }
 
 /** A client that writes the bytes of its WebSocket frames itself. */
@@ -194,6 +249,11 @@ export class RawWebSocket {
     );
     if (found === undefined) throw new Error('the connection was closed');
     return found;
+  }
+
+  /** Pings that have come, beside those before a message that was taken. */
+  get pings(): number {
+    return [...this.#frames()].filter(({ opcode }) => opcode === 9).length;
   }
 
   destroy(): void {

@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { WebSocket } from 'ws';
-import { authenticate } from '../../src/endpoint/authenticate.ts';
 import { MsrpClient } from '../../src/endpoint/client.ts';
-import { PeerConnection } from '../../src/endpoint/peer-connection.ts';
-import { PLATFORM } from '../../src/endpoint/platform.ts';
-import { frame, within } from '../engine/harness.ts';
-import { handshake, RawWebSocket, STACKS, startWsRelay } from './fixture.ts';
+import { standstill } from '../endpoint/scripted.ts';
+import { frame, until, within } from '../engine/harness.ts';
+import { Chunks, handshake, logIn, RawWebSocket, STACKS, startWsRelay } from './fixture.ts';
 
 const OUTBOX = 65_536;
+/** One read of a socket. */
+const READ = 65_536;
+/** INBOX_BYTES of native/engine: what may be on its way between two threads. */
+const INBOX = 262_144;
+
+const [MESSAGES, OCTETS] = [300, 100_000];
 
 for (const stack of STACKS) {
   describe(`WebSocket clients under pressure: ${stack.name}`, () => {
@@ -22,40 +25,36 @@ for (const stack of STACKS) {
       const usePath = await logIn(socket, relay.ws.uri, own);
       await using bob = await MsrpClient.connect({ relay: relay.tcp.uri, user: 'bob', password: 'secret' });
       socket.pause();
-      let sent = 0;
       let isOver = false;
-      const body = Buffer.alloc(100_000, 'x');
+      const body = Buffer.alloc(OCTETS, 'x');
+      const ids = Array.from({ length: MESSAGES }, (_, i) => `slow${i}`);
       const flood = (async (): Promise<void> => {
         // Bob may have a window of 32 chunks, so many messages at a time.
-        for (let i = 0; i < 300; i++) {
-          await bob.send({ to: [usePath, own], contentType: 'text/plain', body, failureReport: 'no' });
-          sent++;
-        }
+        for (const messageId of ids)
+          await bob.send({ to: [usePath, own], contentType: 'text/plain', body, messageId, failureReport: 'no' });
         isOver = true;
       })();
       let most = 0;
-      let last = -1;
-      // Until nothing moves any more: the kernel is full, and the relay does not read from bob.
-      for (let still = 0; still < 300; still++) {
+      const watch = setInterval(() => {
         const queued = relay.server.connections().reduce((sum, { queuedBytes }) => sum + queuedBytes, 0);
         most = Math.max(most, queued);
-        if (sent !== last) still = 0;
-        last = sent;
-        await new Promise((resolve) => setTimeout(resolve, 2));
-      }
+      }, 2);
+      // The kernel is full, and the relay does not read from bob.
+      await standstill('the flood to stand still', () =>
+        relay.server.connections().map(({ bytesIn, bytesOut, queuedBytes }) => [bytesIn, bytesOut, queuedBytes]),
+      );
+      clearInterval(watch);
       assert.equal(isOver, false, 'the kernel has taken everything');
-      // One read of its source may come on top.
-      assert.ok(most > OUTBOX / 2 && most <= OUTBOX + 262_144 + 65_536, `${most}`);
-      let octets = 0;
-      const all = new Promise<void>((resolve) => {
-        socket.on('message', (data: Buffer) => {
-          octets += Math.max(0, data.length - 600);
-          if (octets > 300 * 90_000) resolve();
-        });
-      });
+      assert.ok(most > OUTBOX / 2 && most <= OUTBOX + READ + INBOX, `${most}`);
+      const chunks = new Chunks(socket);
       socket.resume();
       await within('the flood', flood);
-      await within('everything', all);
+      await until('everything', () => chunks.whole.length >= MESSAGES);
+      assert.deepEqual(chunks.whole, ids);
+      assert.deepEqual(
+        [...chunks.octets.values()],
+        Array.from(ids, () => OCTETS),
+      );
       socket.terminate();
     });
 
@@ -98,7 +97,7 @@ for (const stack of STACKS) {
         assert.equal(close.value, undefined);
         assert.ok(socket.bufferedAmount > 1_000_000, `${socket.bufferedAmount}`);
       }
-      assert.ok(most <= OUTBOX + 262_144, `${most}`);
+      assert.ok(most <= OUTBOX + INBOX, `${most}`);
       socket.terminate();
       bob.terminate();
     });
@@ -115,6 +114,11 @@ for (const stack of STACKS) {
       // It answers no ping at all.
       const raw = await RawWebSocket.open(relay.port);
       assert.equal(await raw.closeCode(), 1006);
+      assert.equal(raw.pings, 2);
+      const isTold = (line: Record<string, unknown>): boolean => line['msg'] === 'connection closed';
+      await until('a line of the log', () => relay.lines.some(isTold));
+      const { reason, detail } = relay.lines.find(isTold) ?? {};
+      assert.deepEqual([reason, detail], ['peer_reset', 'pings are not answered']);
       await within('pings', pinged);
       assert.equal(socket?.readyState, 1);
       socket?.terminate();
@@ -124,7 +128,7 @@ for (const stack of STACKS) {
       await using relay = await startWsRelay(stack, { more: 'limits: {max_connections_per_ip: 1}' });
       const first = await handshake(relay.url);
       // On another thread, maybe.
-      while (relay.server.connections().length === 0) await new Promise((resolve) => setImmediate(resolve));
+      await until('the first connection', () => relay.server.connections().length > 0);
       const second = await handshake(relay.url);
       assert.deepEqual(await within('its end', second.closed), {
         code: 1013,
@@ -133,39 +137,4 @@ for (const stack of STACKS) {
       first.socket?.terminate();
     });
   });
-}
-
-/** AUTH with the digest, by hand; returns the URI that the relay hands out. */
-async function logIn(socket: WebSocket, relay: string, own: string): Promise<string> {
-  const connection = new PeerConnection(
-    {
-      attach: (owner) => {
-        socket.on('message', (data: Buffer) => {
-          if (data.subarray(0, 400).includes('200 OK') || data.subarray(0, 400).includes('401')) owner.onData(data);
-        });
-      },
-      write: (bytes) => {
-        socket.send(bytes);
-        return true;
-      },
-      pause: () => undefined,
-      resume: () => undefined,
-      end: () => undefined,
-      destroy: () => undefined,
-      local: undefined,
-    },
-    PLATFORM,
-  );
-  const grant = await authenticate(connection, PLATFORM, {
-    toPath: [relay],
-    uri: own,
-    user: 'alice',
-    password: 'secret',
-    realm: undefined,
-    expiresS: undefined,
-    requireRspauth: true,
-    timeoutMs: 5000,
-  });
-  socket.removeAllListeners('message');
-  return grant.usePath[0] as string;
 }

@@ -3,11 +3,12 @@ import { createHash, randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { MsrpClient } from '../../src/endpoint/client.ts';
 import type { IncomingMessage } from '../../src/endpoint/receiver.ts';
-import { frame, within } from '../engine/harness.ts';
-import { handshake, startWsRelay, STACKS } from './fixture.ts';
+import { frame, until, within } from '../engine/harness.ts';
+import { Chunks, handshake, logIn, startWsRelay, STACKS } from './fixture.ts';
 import type { WsRelay } from './fixture.ts';
 
 const SIZE = 10_000_000;
+const CHUNK = 4096;
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 for (const stack of STACKS) {
@@ -70,6 +71,24 @@ for (const stack of STACKS) {
       assert.match(alice.usePath[0] as string, new RegExp(`^msrp://127\\.0\\.0\\.1:${relay.tcp.port}/.{24};tcp$`));
     });
 
+    it('X-004, D-52: what is long comes to a WebSocket client in chunks of chunk_bytes', async () => {
+      await using small = await startWsRelay(stack, { websocket: `, chunk_bytes: ${CHUNK}` });
+      const { socket } = await handshake(small.url);
+      if (socket === undefined) throw new Error('no WebSocket');
+      const own = 'msrps://web.invalid:2855/c;ws';
+      const usePath = await logIn(socket, small.ws.uri, own);
+      const chunks = new Chunks(socket);
+      await using bob = await client('bob', small.tcp.uri);
+      const body = Buffer.alloc(20 * CHUNK + 1, 'x');
+      const message = { to: [usePath, own], contentType: 'text/plain', body, messageId: 'long1' };
+      await bob.send({ ...message, chunkBytes: body.length, failureReport: 'no' });
+      await until('the whole of it', () => chunks.whole.length > 0);
+      assert.equal(chunks.octets.get('long1'), body.length);
+      assert.equal(chunks.longest.body, CHUNK);
+      assert.ok(chunks.longest.around < 1000, `${chunks.longest.around}`);
+      socket.terminate();
+    });
+
     it('a peer that has no relay sends straight to the client', async () => {
       await using alice = await client('alice', relay.ws.uri);
       await using bob = await MsrpClient.connect({ peer: relay.tcp.uri });
@@ -82,8 +101,7 @@ for (const stack of STACKS) {
       const alice = await client('alice', relay.ws.uri);
       await using bob = await client('bob', relay.tcp.uri);
       await alice.close();
-      while (relay.server.sessions().some(({ user }) => user === 'alice'))
-        await new Promise((resolve) => setImmediate(resolve));
+      await until('the end of her session', () => relay.server.sessions().every(({ user }) => user !== 'alice'));
       await assert.rejects(bob.send({ to: alice.path, contentType: 'text/plain', body: 'anyone?' }), /481/);
     });
 
