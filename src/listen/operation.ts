@@ -251,6 +251,7 @@ export class Operation implements ControlTarget, MetricsSource {
       sender: createSender(trace.destination, { queueBytes: trace.queueBytes, ca, verifyCert: trace.verifyCert, log }),
       nowUs: () => Math.round((performance.timeOrigin + performance.now()) * 1000),
       listener: (id) => this.#listener(id),
+      users: () => this.#parts.relay.sessions().map(({ connection, user }) => [connection, user] as const),
       hook: traceHook(hooks),
       onHookFailure: (error) => log.error({ hook: 'traceFilter', err: error }, 'hook failed'),
     });
@@ -263,5 +264,6 @@ const WEB_SOCKET = { tcp: 'ws', tls: 'wss' } as const;
 function traceHook(hooks: Hooks): TraceHook | undefined {
   const hook = hooks.traceFilter?.bind(hooks);
   if (hook === undefined) return undefined;
-  return ({ tlsNames, ...facts }) => runHook('traceFilter', () => hook({ ...facts, tlsName: tlsNames[0] }));
+  return ({ tlsNames, ...facts }) =>
+    runHook('traceFilter', () => hook({ ...facts, user: facts.users[0], tlsName: tlsNames[0] }));
 }

@@ -41,6 +41,9 @@ export interface Hooks {
     remote: { address: string; port: number };
     local: { address: string; port: number };
     listener: string | undefined;
+    /** Of the sessions that were opened on it. */
+    users: readonly string[];
+    /** The first of them. */
     user: string | undefined;
     tlsName: string | undefined;
   }): MaybePromise<boolean | 'trace' | 'drop'>;

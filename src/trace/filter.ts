@@ -8,8 +8,8 @@ export interface TraceFacts {
   readonly local: { readonly address: string; readonly port: number };
   /** As written in the configuration. */
   readonly listener: string | undefined;
-  /** The user of the session that was opened last. */
-  readonly user: string | undefined;
+  /** Users of sessions that were opened on it. */
+  readonly users: readonly string[];
   readonly tlsNames: readonly string[];
 }
 
@@ -43,7 +43,7 @@ function compile(rule: TraceRule): (facts: TraceFacts) => boolean {
     (port === undefined || port === facts.remote.port) &&
     (listener === undefined || listener === facts.listener) &&
     (direction === undefined || direction === facts.direction) &&
-    (user === undefined || user === facts.user) &&
+    (user === undefined || facts.users.includes(user)) &&
     (tlsName === undefined || facts.tlsNames.some((name) => isNamed(tlsName, name)));
 }
 

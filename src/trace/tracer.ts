@@ -29,6 +29,8 @@ export interface TracerOptions {
   readonly listener: (
     id: ListenerId,
   ) => { readonly uri: string; readonly tls: boolean; readonly isWebSocket: boolean } | undefined;
+  /** Users of the sessions that are open, with their connections. */
+  readonly users: () => readonly (readonly [ConnectionId, string])[];
   /** Decides instead of the rules. */
   readonly hook?: TraceHook | undefined;
   readonly onHookFailure: (error: unknown) => void;
@@ -49,7 +51,8 @@ interface Traced {
   isTls: boolean;
   readonly isWebSocket: boolean;
   opened: boolean;
-  user: string | undefined;
+  /** Of its sessions, those that have ended included. */
+  readonly users: Set<string>;
   /** Undefined: the hook has not decided yet, and what happens meanwhile is held. */
   decision: TraceDecision | undefined;
   held: Buffer[];
@@ -100,8 +103,9 @@ export class Tracer {
       if (info.state === 'asking' || info.state === 'closing') continue;
       const traced = this.#add(info.connection, info.direction, info.listener, info.remote, info.local, info.tls);
       traced.opened = info.state !== 'connecting' && info.state !== 'handshake';
-      this.#judge(traced);
     }
+    for (const [connection, user] of this.#options.users()) this.#connections.get(connection)?.users.add(user);
+    for (const traced of this.#connections.values()) this.#judge(traced);
   }
 
   get stats(): { readonly on: boolean; readonly sent: number; readonly dropped: number; readonly queuedBytes: number } {
@@ -121,8 +125,8 @@ export class Tracer {
   /** A session of that user was opened on the connection: what a filter says may be another thing now. */
   onUser(connection: ConnectionId, user: string): void {
     const traced = this.#connections.get(connection);
-    if (traced === undefined || traced.user === user) return;
-    traced.user = user;
+    if (traced === undefined || traced.users.has(user)) return;
+    traced.users.add(user);
     this.#judge(traced);
   }
 
@@ -202,7 +206,7 @@ export class Tracer {
       isTls: tls !== undefined || by?.tls === true,
       isWebSocket: by?.isWebSocket === true,
       opened: false,
-      user: undefined,
+      users: new Set(),
       decision: undefined,
       held: [],
       framed: false,
@@ -293,14 +297,14 @@ export class Tracer {
     this.#deliver(traced, packet);
   }
 
-  #factsOf({ direction, remote, local, listener, user, tls }: Traced): TraceFacts {
+  #factsOf({ direction, remote, local, listener, users, tls }: Traced): TraceFacts {
     const names = [...(tls?.serverName === undefined ? [] : [tls.serverName]), ...(tls?.peer?.altNames ?? [])];
     return {
       direction,
       remote,
       local,
       listener: listener === undefined ? undefined : this.#options.listener(listener)?.uri,
-      user,
+      users: [...users],
       tlsNames: names.map((name) => name.toLowerCase()),
     };
   }

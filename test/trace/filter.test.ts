@@ -8,7 +8,7 @@ const FACTS: TraceFacts = {
   remote: { address: '192.0.2.7', port: 5000 },
   local: { address: '192.0.2.1', port: 2855 },
   listener: 'msrps:0.0.0.0:2855',
-  user: 'alice',
+  users: ['carol', 'alice'],
   tlsNames: ['relay.example.com'],
 };
 
@@ -29,7 +29,7 @@ describe('rules of trace_filter_route', () => {
     assert.ok(fits({ port: 5000 }) && !fits({ port: 5001 }));
     assert.ok(fits({ listener: 'msrps:0.0.0.0:2855' }) && !fits({ listener: 'msrp:0.0.0.0:2855' }));
     assert.ok(fits({ direction: 'in' }) && !fits({ direction: 'out' }));
-    assert.ok(fits({ user: 'alice' }) && !fits({ user: 'bob' }) && !fits({ user: 'alice' }, { user: undefined }));
+    assert.ok(fits({ user: 'alice' }) && !fits({ user: 'bob' }) && !fits({ user: 'alice' }, { users: [] }));
     assert.ok(fits({ tlsName: 'Relay.example.com' }) && fits({ tlsName: '*.example.com' }));
     assert.ok(!fits({ tlsName: '*.com' }) && !fits({ tlsName: '*.example.com' }, { tlsNames: ['example.com'] }));
     assert.ok(fits({ user: 'alice', port: 5000 }) && !fits({ user: 'alice', port: 1 }));

@@ -152,6 +152,7 @@ for (const engine of KINDS) {
           remote: { address: '127.0.0.1', port: one.port },
           local: { address: '127.0.0.1', port },
           listener: 'msrp:127.0.0.1:0',
+          users: [],
           user: undefined,
           tlsName: undefined,
         },
@@ -186,6 +187,12 @@ for (const engine of KINDS) {
       await until('the end', () => fixture.server.connections().length <= 1);
       await client.close();
       assert.deepEqual((await collector.until(1)).map(eventOf), ['CLOSED:SUCCESS']);
+      // Of one whose session was open before, too.
+      await trace(fixture, 'off');
+      const early = await MsrpClient.connect({ relay: fixture.uri, ...user });
+      await trace(fixture, 'on');
+      await early.close();
+      assert.deepEqual((await collector.until(2)).map(eventOf), ['CLOSED:SUCCESS', 'CLOSED:SUCCESS']);
     });
   });
 }
