@@ -1,5 +1,5 @@
-// npm test: sets the checkout up, checks types and style, runs every test, and ends with `N passed, N failed`.
-// Arguments are test files (or patterns) to run instead of all.
+// npm test: sets the checkout up, checks types and style, runs every test, and ends with
+// `N passed, N failed, N skipped`. Arguments are test files (or patterns) to run instead of all.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -19,6 +19,9 @@ if (without !== undefined) {
 /** What is tested with the addon only; everything else runs on the framer in TypeScript alone where there is no cargo. */
 const NEEDS_ADDON = /^test.(addon|differential|packaging.pack)\b/;
 
+/** Why a test may be skipped even where all is to be run: it needs what is not on every machine. */
+const LACKS = [/^no browser at /, ...(without === undefined ? [] : [/^needs the engine\b/])];
+
 const chosen = process.argv.slice(2);
 if (chosen.length === 0) {
   must(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.test.json']);
@@ -34,13 +37,15 @@ if (without !== undefined) {
 }
 let passed = 0;
 let failed = 0;
+let skipped = 0;
 const failures = [];
 // The loader is inherited by the processes that run the files.
 process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} --import tsx`.trim();
 process.chdir(root);
 const stream = run({ files, concurrency: 2, timeout: 300_000 });
 stream.on('test:pass', (event) => {
-  if (event.details.type !== 'suite') passed++;
+  if (event.skip !== undefined) onSkip(event);
+  else if (event.details.type !== 'suite') passed++;
 });
 stream.on('test:fail', (event) => {
   if (event.details.type === 'suite') return;
@@ -68,8 +73,16 @@ if (chosen.length === 0 && has('cargo')) {
 // A run that found nothing to run has failed.
 if (passed === 0) failed++;
 for (const failure of failures) console.log(`failed: ${failure}`);
-console.log(`${passed} passed, ${failed} failed`);
+console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
 process.exitCode = failed === 0 ? 0 : 1;
+
+/** What is skipped is no success. Where all is to be run, it is a failure, unless this machine lacks what it needs. */
+function onSkip({ file = '', name, skip }) {
+  skipped++;
+  if (process.env.CI !== 'true' || LACKS.some((reason) => reason.test(String(skip)))) return;
+  failed++;
+  failures.push(`${file}: ${name}: skipped: ${skip}`);
+}
 
 function testFiles(folder) {
   return readdirSync(folder, { recursive: true })

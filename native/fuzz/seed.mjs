@@ -1,6 +1,11 @@
-// Writes the first inputs of every fuzz target to corpus/, from the vectors: `node native/fuzz/seed.mjs`.
+// Writes the first inputs of every fuzz target to corpus/, or to another folder, from the vectors:
+// `node native/fuzz/seed.mjs [FOLDER]`.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const corpus = process.argv[2] ?? fileURLToPath(new URL('corpus', import.meta.url));
 
 const vectors = readFileSync(new URL('../../test/vectors/frames.jsonl', import.meta.url), 'utf8')
   .trim()
@@ -30,7 +35,7 @@ for (const [i, vector] of vectors.entries()) {
 }
 
 for (const [target, inputs] of Object.entries(seeds)) {
-  const folder = new URL(`corpus/${target}/`, import.meta.url);
+  const folder = join(corpus, target);
   mkdirSync(folder, { recursive: true });
-  for (const input of inputs) writeFileSync(new URL(createHash('sha1').update(input).digest('hex'), folder), input);
+  for (const input of inputs) writeFileSync(join(folder, createHash('sha1').update(input).digest('hex')), input);
 }

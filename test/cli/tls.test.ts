@@ -3,14 +3,14 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { within } from '../engine/harness.ts';
+import { tempFolder } from '../listen/fixture.ts';
 import { Shell } from './shell.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'msrpd-cli-tls-'));
+const folder = tempFolder('cli-tls');
 const shell = new Shell(folder);
 after(() => shell.end());
 

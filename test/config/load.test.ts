@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { describe, it } from 'node:test';
 import { TestCa } from '../listen/certificates.ts';
+import { tempFolder } from '../listen/fixture.ts';
 import { formatProblem, loadConfig, parseConfig } from '../../src/config/load.ts';
 import { compareConfig, keepFixed } from '../../src/config/reload.ts';
 import type { Config } from '../../src/config/config.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'msrpd-config-'));
+const folder = tempFolder('config');
 const name = join(folder, 'msrpd.yaml');
 const ca = await TestCa.create();
 const write = (file: string, text: string): void => writeFileSync(join(folder, file), text);

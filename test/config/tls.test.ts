@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { formatProblem, parseConfig } from '../../src/config/load.ts';
 import { TlsDomains } from '../../src/tls/domains.ts';
 import { TestCa } from '../listen/certificates.ts';
+import { tempFolder } from '../listen/fixture.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'msrpd-tls-config-'));
+const folder = tempFolder('tls-config');
 const write = (file: string, text: string): void => writeFileSync(join(folder, file), text);
 
 /** `domains`: YAML of `tls.domains`; the listener is 127.0.0.1:2856. */

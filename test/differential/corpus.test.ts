@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,12 +8,15 @@ import { NativeFramer } from '../../src/frame/native-framer.ts';
 import { TsDecoder } from '../../src/syntax/decoder.ts';
 import type { DecoderOptions } from '../../src/syntax/decoder.ts';
 import { theAddon } from '../addon/native.ts';
+import { tempFolder } from '../listen/fixture.ts';
 import { Placed, compare, cutsEverywhere, pieces } from './lockstep.ts';
 
 const addon = theAddon();
-const corpus = fileURLToPath(new URL('../../native/fuzz/corpus/', import.meta.url));
-// What the fuzzer has found is not committed; what it begins with is made of the vectors.
-if (!existsSync(corpus)) await import('../../native/fuzz/seed.mjs' as string);
+const fuzz = fileURLToPath(new URL('../../native/fuzz/', import.meta.url));
+const seeds = tempFolder('corpus');
+execFileSync(process.execPath, [join(fuzz, 'seed.mjs'), seeds], { env: { ...process.env, NODE_OPTIONS: '' } });
+/** What the fuzzer has found on this machine is not committed. */
+const found = join(fuzz, 'corpus');
 
 interface Case {
   readonly options: DecoderOptions;
@@ -57,14 +61,18 @@ const TARGETS: Readonly<Record<string, (input: Buffer) => Case | undefined>> = {
   byte_range: (input) => around(`To-Path: msrp://a:1/x;tcp\r\n${FROM}Byte-Range: `, input, ''),
 };
 
-describe('what the fuzzer has found of the core, both decoders take alike', () => {
+describe('what the fuzzer begins with, both decoders take alike', () => compareAll(seeds));
+
+if (existsSync(found)) describe('what the fuzzer has found here, both decoders take alike', () => compareAll(found));
+
+function compareAll(corpus: string): void {
   for (const [target, read] of Object.entries(TARGETS)) {
     it(target, (context) => {
       const names = readdirSync(join(corpus, target));
       for (const name of names) {
-        const found = read(readFileSync(join(corpus, target, name)));
-        if (found === undefined || found.stream.length === 0) continue;
-        const { options, stream } = found;
+        const input = read(readFileSync(join(corpus, target, name)));
+        if (input === undefined || input.stream.length === 0) continue;
+        const { options, stream } = input;
         const placed = new Placed(stream);
         for (const edges of [[stream.length], cutsEverywhere(stream.length), pieces(stream.length, stream.length)]) {
           try {
@@ -78,4 +86,4 @@ describe('what the fuzzer has found of the core, both decoders take alike', () =
       assert.ok(names.length >= 10);
     });
   }
-});
+}

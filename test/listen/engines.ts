@@ -1,6 +1,6 @@
 import { loadAddon } from '../../src/addon/load.ts';
 
-const addonIsThere = 'addon' in loadAddon();
+export const addonIsThere = 'addon' in loadAddon();
 
 /** Engines that a whole server runs on here: the native one, too, wherever the addon is. */
 export const KINDS = (['native', 'ts'] as const).filter((kind) => kind === 'ts' || addonIsThere);

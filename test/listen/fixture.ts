@@ -20,7 +20,7 @@ export interface Fixture extends AsyncDisposable {
 /** A new folder, which goes when the tests of the file are done: there may be private keys in it. */
 export function tempFolder(name: string): string {
   const path = mkdtempSync(join(tmpdir(), `msrpd-${name}-`));
-  after(() => rmSync(path, { recursive: true, force: true }));
+  after(() => rmSync(path, { recursive: true, force: true, maxRetries: 3 }));
   return path;
 }
 

@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -70,18 +80,38 @@ describe('packages of the platforms', () => {
   });
 });
 
+/** A copy of the checkout with what was built: packing changes package.json for a moment, which other tests read. */
+function copyOfCheckout(): string {
+  const path = join(folder, 'checkout');
+  mkdirSync(path);
+  for (const name of [
+    ...['src', 'dist', 'scripts', 'native', 'npm'],
+    ...['package.json', 'package-lock.json', 'tsconfig.json', 'Cargo.toml', 'Cargo.lock', 'rust-toolchain.toml'],
+    ...['README.md', 'CHANGELOG.md', 'LICENSE'],
+  ])
+    cpSync(join(root, name), join(path, name), {
+      recursive: true,
+      preserveTimestamps: true,
+      filter: (from) => !/(^|\/)(target|corpus)(\/|$)/.test(from.slice(root.length)),
+    });
+  symlinkSync(join(root, 'node_modules'), join(path, 'node_modules'));
+  return path;
+}
+
 describe('npm pack', () => {
   let main = '';
   let addon = '';
   before(() => {
-    const manifest = readFileSync(join(root, 'package.json'), 'utf8');
-    const { mtimeMs } = statSync(join(root, 'package.json'));
-    npm(['pack', '--pack-destination', folder], root);
+    const checkout = copyOfCheckout();
+    const file = join(checkout, 'package.json');
+    const manifest = readFileSync(file, 'utf8');
+    const { mtimeMs } = statSync(file);
+    npm(['pack', '--pack-destination', folder], checkout);
     main = readdirSync(folder).find((name) => name.endsWith('.tgz')) ?? '';
-    assert.equal(readFileSync(join(root, 'package.json'), 'utf8'), manifest, 'package.json is as it was');
+    assert.equal(readFileSync(file, 'utf8'), manifest, 'package.json is as it was');
     // To the precision of what sets it.
-    assert.ok(Math.abs(statSync(join(root, 'package.json')).mtimeMs - mtimeMs) < 2, 'its time, too');
-    npm(['run', '--silent', 'addon:pack', folder], root);
+    assert.ok(Math.abs(statSync(file).mtimeMs - mtimeMs) < 2, 'its time, too');
+    npm(['run', '--silent', 'addon:pack', folder], checkout);
     addon = readdirSync(folder).find((name) => name.includes(platform)) ?? '';
   });
 

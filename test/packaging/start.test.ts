@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, it } from 'node:test';
-import { within } from '../engine/harness.ts';
+import { LONG_DEADLINE_MS, within } from '../engine/harness.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'msrpd-start-'));
@@ -66,6 +66,7 @@ async function start(cwd: string, PATH: string): Promise<string> {
       child.stderr.on('data', note);
       void ended.then(() => reject(new Error(said)));
     }),
+    LONG_DEADLINE_MS,
   ).finally(() => child.kill('SIGTERM'));
   assert.equal(await ended, 0, said);
   return said;
