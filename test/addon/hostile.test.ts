@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { NativeFramer, SCAN_ERROR } from '../../src/frame/native-framer.ts';
 import type { AddonFramer, AddonScan } from '../../src/frame/native-framer.ts';
 import { R, RECORD_WORDS } from '../../src/frame/record.ts';
+import { collectGarbage } from '../engine/harness.ts';
 import { theAddon } from './native.ts';
 
 const addon = theAddon();
@@ -210,17 +211,13 @@ describe('the addon, whatever it is called with', () => {
   });
 
   it('what is no longer used is freed', async () => {
-    const { setFlagsFromString } = await import('node:v8');
-    const { runInNewContext } = await import('node:vm');
-    setFlagsFromString('--expose-gc');
-    const gc = runInNewContext('gc') as () => void;
     const held = (): number => process.memoryUsage().arrayBuffers;
     const before = held();
     // 20,000 arrays of 13 KB: 266 MB.
     for (let i = 0; i < 20_000; i++) make().scanInto(words(64));
     // A function is found to be unused, then its framer lets go of the records, then these are found to be unused.
     for (let round = 0; round < 20 && held() - before > 10_000_000; round++) {
-      gc();
+      collectGarbage();
       await new Promise((resolve) => setImmediate(resolve));
     }
     assert.ok(held() - before <= 10_000_000, `${before} → ${held()}`);

@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { MsrpClient } from '../../src/endpoint/client.ts';
 import { METHODS } from '../../src/control/methods.ts';
 import { TestCa } from '../listen/certificates.ts';
+import { freePort } from '../engine/harness.ts';
+import { tempFolder } from '../listen/fixture.ts';
 import { Shell } from './shell.ts';
 import type { Running } from './shell.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'msrpd-ctl-'));
+const folder = tempFolder('ctl');
 const shell = new Shell(folder);
 const run = shell.run.bind(shell);
 after(() => shell.end());
@@ -89,17 +90,14 @@ control: {listen: "http:127.0.0.1:0", token_file: token}
   });
 
   it('says what is wrong in one line', async () => {
+    const nobody = `http://127.0.0.1:${await freePort()}`;
     for (const [args, code, pattern] of [
       [['ctl', 'nothing', ...at()], 2, /^msrpd: nothing: Method not found\n$/],
       [['ctl', 'close_connection', 'x', ...at()], 2, /id should be a whole number/],
       [['ctl', 'close_connection', '1', ...at()], 1, /no connection 1/],
       [['ctl', 'list_sessions', 'limit=1', '2', ...at()], 2, /all as NAME=VALUE/],
       [['ctl', 'engine', '--url', url], 1, /asks for a token/],
-      [
-        ['ctl', 'engine', '--url', 'http://127.0.0.1:45999'],
-        1,
-        /no relay answers at http:\/\/127\.0\.0\.1:45999 \(ECONNREFUSED\)/,
-      ],
+      [['ctl', 'engine', '--url', nobody], 1, new RegExp(`no relay answers at ${nobody} \\(ECONNREFUSED\\)`)],
       [['ctl', 'engine', '--url', 'nonsense'], 2, /expected http:\/\/HOST:PORT/],
       [['ctl', 'engine', '--url', url, '--token-file', 'missing'], 2, /ENOENT/],
       [['ctl', 'engine', '-c', 'missing.yaml'], 2, /ENOENT/],

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { chmodSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { MsrpClient } from '../../src/endpoint/client.ts';
 import { METHODS } from '../../src/control/methods.ts';
 import { parseConfig } from '../../src/config/load.ts';
-import { within } from '../engine/harness.ts';
-import { PLAIN, config, file, post, rpc, startRelay } from '../listen/fixture.ts';
+import { freePort, within } from '../engine/harness.ts';
+import { PLAIN, file, post, rpc, startRelay } from '../listen/fixture.ts';
 import type { Fixture } from '../listen/fixture.ts';
 import { KINDS } from '../listen/engines.ts';
 
@@ -109,14 +110,37 @@ for (const engine of KINDS) {
       assert.deepEqual((await rpc(fixture, 'tls_list')).result, []);
     });
 
-    it('drain: ready no more, no new sessions, and the end', async () => {
-      await using fixture = await start('limits: {drain_s: 1}\n');
+    it('drain: ready no more, no new sessions, and the end when nothing is under way any more', async () => {
+      await using fixture = await start('limits: {drain_s: 60}\n');
       const url = fixture.server.control!;
-      assert.equal(await (await fetch(`${url}/readyz`)).text(), 'ready\n');
+      const ready = async (): Promise<unknown[]> => {
+        const response = await fetch(`${url}/readyz`);
+        return [response.status, await response.text()];
+      };
+      assert.deepEqual(await ready(), [200, 'ready\n']);
       assert.equal(await (await fetch(`${url}/healthz`)).text(), 'ok\n');
-      assert.equal((await rpc(fixture, 'drain')).result, 'OK');
-      await within('the end', fixture.server.ended);
-      await assert.rejects(fetch(url));
+      await using client = await MsrpClient.connect({ relay: fixture.uri, ...user });
+      const mute = createServer().listen(0, '127.0.0.1');
+      try {
+        await once(mute, 'listening');
+        const asked = (async (): Promise<Socket> => {
+          const [socket] = (await once(mute, 'connection')) as [Socket];
+          await once(socket, 'data');
+          return socket;
+        })();
+        const to = `msrp://127.0.0.1:${(mute.address() as AddressInfo).port}/x;tcp`;
+        await client.send({ to, contentType: 'text/plain', body: 'hello' });
+        const peer = await within('what is not answered', asked);
+        assert.equal((await rpc(fixture, 'drain')).result, 'OK');
+        assert.deepEqual(await ready(), [503, 'draining\n']);
+        await assert.rejects(MsrpClient.connect({ relay: fixture.uri, ...user }), { code: 'E_CONNECT' });
+        assert.equal(fixture.server.sessions().length, 1, 'the old one goes on');
+        peer.destroy();
+        await within('the end', fixture.server.ended);
+        await assert.rejects(fetch(url));
+      } finally {
+        mute.close();
+      }
     });
   });
 }
@@ -341,7 +365,9 @@ describe('control in a configuration', () => {
   it('a port that is taken refuses the start, and leaves nothing listening', async () => {
     await using fixture = await startRelay(CONTROL);
     const { port } = new URL(fixture.server.control!);
-    await assert.rejects(startRelay(`${PLAIN}control: {listen: "http:127.0.0.1:${port}"}\n`), { code: 'E_CONTROL' });
-    assert.ok(config(CONTROL).control);
+    const msrp = await freePort();
+    const text = PLAIN.replace('msrp:127.0.0.1:0', `msrp:127.0.0.1:${msrp}`);
+    await assert.rejects(startRelay(`${text}control: {listen: "http:127.0.0.1:${port}"}\n`), { code: 'E_CONTROL' });
+    await assert.rejects(once(connect({ host: '127.0.0.1', port: msrp }), 'connect'), { code: 'ECONNREFUSED' });
   });
 });

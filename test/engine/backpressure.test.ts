@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { Bench, TRANSPORTS, header, respondTo, send, within } from './harness.ts';
+import { Bench, TRANSPORTS, header, respondTo, send, until, within } from './harness.ts';
 import type { Client } from './harness.ts';
 
 const bobUri = 'msrp://bob.example:2855/bob;tcp';
@@ -22,9 +22,14 @@ for (const { name, make } of TRANSPORTS) {
 
     const info = (connection: number) => bench.engine.connections().find((entry) => entry.connection === connection);
 
-    const goesOn = async (connection: number): Promise<void> => {
-      while (info(connection)?.paused !== false) await new Promise((resolve) => setImmediate(resolve));
-    };
+    /** What is answered late, or never, closes nothing. */
+    const unhurried = () => ({
+      ...bench.limits,
+      transactionsPerConnection: 0,
+      probationMs: 0,
+      idleMs: 0,
+      transactionMs: 3_000_000,
+    });
 
     /**
      * Writes messages until the relay has stopped reading them for good: the kernel takes no more either. It may take some late,
@@ -106,10 +111,10 @@ for (const { name, make } of TRANSPORTS) {
       bench.clock.advance(4000);
       assert.equal(info(alice.peer.connection)?.state, 'open');
       // The kernel may have taken some more in the meantime, and its time runs anew then.
-      while (info(alice.peer.connection)?.state === 'open') {
+      await until('its end', () => {
         bench.clock.advance(1000);
-        await new Promise((resolve) => setImmediate(resolve));
-      }
+        return info(alice.peer.connection)?.state !== 'open';
+      });
       assert.equal((await bench.event('closed')).reason, 'send_timeout');
       assert.equal(bench.engine.stats().closes.send_timeout, 1);
       const seen = { ok: 0, report: 0, gone: 0 };
@@ -139,7 +144,7 @@ for (const { name, make } of TRANSPORTS) {
     });
 
     it('a receiver that reads and never answers: the transactions are bounded, too', async () => {
-      bench.engine.setLimits({ ...limitsOf(), transactionsPerConnection: 500 });
+      bench.engine.setLimits({ ...unhurried(), transactionsPerConnection: 500 });
       const bob = await bench.connect();
       await fill(
         (text) => bob.write(text),
@@ -151,7 +156,7 @@ for (const { name, make } of TRANSPORTS) {
     });
 
     it('R-085: one stuck session does not stop others of the same source for ever', async () => {
-      bench.engine.setLimits({ ...limitsOf(), sendTimeoutMs: 0 });
+      bench.engine.setLimits({ ...unhurried(), sendTimeoutMs: 0 });
       const carol = await bench.client('carol', { exclusivePeer: false });
       const relay = await bench.connect();
       relay.write(send('warm', [carol.uri, carol.own], bobUri));
@@ -168,7 +173,7 @@ for (const { name, make } of TRANSPORTS) {
       assert.equal(info(relay.connection)?.paused, true);
       bench.clock.advance(12_000);
       // Over there, on an engine with more than one thread.
-      await within('it to be read from', goesOn(relay.connection));
+      await until('it to be read from', () => info(relay.connection)?.paused === false);
       assert.equal((await carol.peer.request('SEND')).body?.toString(), 'at last');
       // What was meant for the stuck one is refused from then on.
       relay.write(send('late01', [alice.uri, alice.own], bobUri));
@@ -179,26 +184,6 @@ for (const { name, make } of TRANSPORTS) {
         }
       };
       assert.equal(await within('the refusal', answers()), 408);
-    });
-
-    const limitsOf = () => ({
-      sendTimeoutMs: 5000,
-      maxMsgChunks: 0,
-      tlsHandshakeTimeoutMs: 0,
-      maxHandshakes: 0,
-      maxConnections: 0,
-      maxConnectionsPerIp: 0,
-      lineBytes: 8192,
-      headerBytes: 65536,
-      headerLines: 64,
-      pathUris: 16,
-      nonSendBodyBytes: 10240,
-      messageBytes: 0,
-      outboxBytes: OUTBOX,
-      transactionsPerConnection: 0,
-      probationMs: 0,
-      idleMs: 0,
-      transactionMs: 3_000_000,
     });
   });
 }

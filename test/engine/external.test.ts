@@ -7,7 +7,7 @@ import { BIT, R, RECORD_WORDS } from '../../src/frame/record.ts';
 import { TsFramer } from '../../src/frame/ts-framer.ts';
 import { decodeFrame } from '../../src/syntax/frame.ts';
 import type { RequestFrame } from '../../src/syntax/frame.ts';
-import { Bench, ENGINES, frame, header, respondTo, send, within } from './harness.ts';
+import { Bench, ENGINES, frame, header, respondTo, send, until, within } from './harness.ts';
 import type { Received } from './harness.ts';
 
 const CHUNK = 16384;
@@ -251,10 +251,10 @@ for (const { name, make } of ENGINES) {
       bob.resumeReading();
       for (let i = 0; i < count; i++) {
         // Whoever does not read its responses is not read from.
-        while (bob.frames.length === 0) {
+        await until('a frame', () => {
           ws.pull();
-          await new Promise((resolve) => setImmediate(resolve));
-        }
+          return bob.frames.length > 0;
+        });
         const got = await bob.request('SEND');
         assert.ok(got.body?.toString().startsWith(`${i} `), `${i}`);
         bob.write(respondTo(got, 200));
@@ -396,13 +396,10 @@ class External {
   }
 
   async untilGone(): Promise<void> {
-    const wait = async (): Promise<void> => {
-      while (this.#bench.engine.connections().some(({ connection }) => connection === this.connection)) {
-        this.pull();
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-    };
-    await within('its end', wait());
+    await until('its end', () => {
+      this.pull();
+      return !this.#bench.engine.connections().some(({ connection }) => connection === this.connection);
+    });
   }
 
   /** Takes what there is, to be looked at later. */

@@ -116,10 +116,22 @@ for (const { name, make } of TRANSPORTS) {
       assert.deepEqual(got.toPath, [alice.own]);
       assert.deepEqual(got.fromPath, [alice.uri, bobUri]);
       assert.equal(header(got, 'Status'), '000 200 OK');
+      assert.notEqual(got.tid, 'rep1', 'R-053');
       // One that says nothing is dropped.
       bob.write(frame('rep2', 'REPORT', [alice.uri, alice.own], bobUri, ['Message-ID: m1']));
       await bob.quiet();
       await alice.peer.quiet();
+    });
+
+    it('R-059: a Success-Report is for the receiver to give: the relay makes none', async () => {
+      const bob = await bench.connect();
+      bob.write(send('succ', [alice.uri, alice.own], bobUri, 'hello', ['Success-Report: yes']));
+      const got = await alice.peer.request('SEND');
+      assert.equal(header(got, 'Success-Report'), 'yes');
+      alice.peer.write(respondTo(got, 200));
+      assert.equal((await bob.response(200)).tid, 'succ');
+      await alice.peer.quiet();
+      await bob.quiet();
     });
 
     it('R-058, R-072: another method goes end to end, its response with the transaction id of the asker', async () => {
@@ -136,7 +148,7 @@ for (const { name, make } of TRANSPORTS) {
       assert.equal(answer.comment, 'taken');
     });
 
-    it('D-45: a response on another connection, or to nothing, is dropped', async () => {
+    it('D-45, R-070: a response on another connection, to nothing, or to another host is dropped', async () => {
       const bob = await bench.connect();
       const spy = await bench.connect();
       bob.write(frame('frob', 'FROB', [alice.uri, alice.own], bobUri));
@@ -145,6 +157,7 @@ for (const { name, make } of TRANSPORTS) {
       await spy.quiet();
       alice.peer.write(frame('AAAAAA' + 'x'.repeat(16), '200 unknown', got.fromPath, alice.own));
       alice.peer.write(frame('short', '200 unknown', got.fromPath, alice.own));
+      alice.peer.write(frame(got.tid, '200 astray', ['msrp://elsewhere.example:1/x;tcp', bobUri], alice.own));
       alice.peer.write(frame(got.tid, '200 true', got.fromPath, alice.own));
       assert.equal((await bob.response(200)).comment, 'true');
     });

@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { loadAddon } from '../../src/addon/load.ts';
 import { createNativeEngine } from '../../src/engine/native/engine.ts';
 import { createTsEngine } from '../../src/engine/ts/engine.ts';
@@ -153,6 +155,10 @@ export async function until(
     wanted.abort();
   }
 }
+
+setFlagsFromString('--expose-gc');
+/** Collects garbage now: before memory is measured. */
+export const collectGarbage = runInNewContext('gc') as () => void;
 
 /** A port that nobody listens on. */
 export async function freePort(): Promise<number> {

@@ -102,13 +102,16 @@ for (const { name, make } of ENGINES) {
     });
 
     it('no decision for a minute is a refusal', async () => {
+      // Otherwise the SEND is given up before.
+      bench.engine.setLimits({ ...bench.limits, transactionMs: 300_000 });
       alice.peer.write(send('wait', [alice.uri, 'msrp://nowhere.example:1/x;tcp'], alice.own));
       await alice.peer.response(200);
       await bench.event('hop');
-      bench.clock.advance(29_000);
+      bench.clock.advance(59_000);
       await alice.peer.quiet();
-      bench.clock.advance(33_000);
+      bench.clock.advance(3000);
       assert.equal(header(await alice.peer.request('REPORT'), 'Status'), '000 408 Timeout');
+      assert.equal((await bench.event('closed')).reason, 'hop_refused');
     });
 
     it('a dial that nobody answers ends in its time', async () => {

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { describe, it } from 'node:test';
 import { Bench, TRANSPORTS, frame, respondTo, send } from './harness.ts';
 
@@ -7,12 +9,14 @@ const bobUri = 'msrp://bob.example:2855/bob;tcp';
 for (const { name, make } of TRANSPORTS) {
   describe(`${name}: life of an engine`, () => {
     it('drain: no new connections, what is under way is finished, then all is closed', async () => {
-      const bench = await Bench.start(make);
+      await using bench = await Bench.start(make);
       const alice = await bench.client('alice');
       const bob = await bench.connect();
       bob.write(send('last', [alice.uri, alice.own], bobUri));
       const got = await alice.peer.request('SEND');
       const drained = bench.engine.drain(10_000);
+      const late = connect({ host: '127.0.0.1', port: bench.port });
+      await assert.rejects(once(late, 'connect'), { code: 'ECONNREFUSED' });
       await bob.response(200);
       alice.peer.write(respondTo(got, 200));
       await bench.settled();
@@ -22,11 +26,10 @@ for (const { name, make } of TRANSPORTS) {
       await bob.untilClosed();
       assert.equal(bench.engine.stats().connections, 0);
       assert.equal((await bench.event('sessionClosed')).session, alice.session);
-      await bench.stop();
     });
 
     it('drain gives up after its time', async () => {
-      const bench = await Bench.start(make);
+      await using bench = await Bench.start(make);
       const alice = await bench.client('alice');
       const bob = await bench.connect();
       bob.write(send('open', [alice.uri, alice.own], bobUri));
@@ -35,23 +38,21 @@ for (const { name, make } of TRANSPORTS) {
       bench.clock.advance(6000);
       await drained;
       assert.equal(bench.engine.stats().connections, 0);
-      await bench.stop();
     });
 
     it('two engines in one process do not know each other', async () => {
-      const one = await Bench.start(make);
-      const two = await Bench.start(make);
+      await using one = await Bench.start(make);
+      await using two = await Bench.start(make);
       const alice = await one.client('alice');
       const bob = await two.connect();
       bob.write(send('wrong', [alice.uri, alice.own], bobUri));
       await bob.untilClosed();
       await one.stop();
       await two.connect();
-      await two.stop();
     });
 
     it('a session for a client that has just gone is closed at once', async () => {
-      const bench = await Bench.start(make);
+      await using bench = await Bench.start(make);
       const peer = await bench.connect();
       peer.destroy();
       await bench.event('closed');
@@ -67,11 +68,10 @@ for (const { name, make } of TRANSPORTS) {
       const event = await bench.event('sessionClosed');
       assert.deepEqual([event.session, event.reason], [session, 'connection_closed']);
       assert.equal(bench.engine.stats().sessions, 0);
-      await bench.stop();
     });
 
     it('closeSession and closeConnection', async () => {
-      const bench = await Bench.start(make);
+      await using bench = await Bench.start(make);
       const alice = await bench.client('alice');
       const bob = await bench.connect();
       bench.engine.closeSession(alice.session, 'command');
@@ -87,11 +87,10 @@ for (const { name, make } of TRANSPORTS) {
       bench.engine.extendSession(alice.session, 1);
       bench.engine.refuseHop(4711, 403);
       bench.engine.answer(4711, { status: 200, comment: '', headers: [] });
-      await bench.stop();
     });
 
     it('the counters add up', async () => {
-      const bench = await Bench.start(make);
+      await using bench = await Bench.start(make);
       const alice = await bench.client('alice');
       const bob = await bench.connect();
       for (let i = 0; i < 10; i++) bob.write(send(`n${i}xx`, [alice.uri, alice.own], bobUri));
@@ -108,13 +107,11 @@ for (const { name, make } of TRANSPORTS) {
       assert.deepEqual([stats.connections, stats.sessions, stats.transactions, stats.accepted], [2, 1, 0, 2]);
       const [session] = bench.engine.sessions();
       assert.deepEqual([session?.framesIn, session?.bytesIn, session?.framesOut], [10, 50, 0]);
-      await bench.stop();
     });
 
     it('a port that is taken refuses the listener with its reason', async () => {
-      const bench = await Bench.start(make);
+      await using bench = await Bench.start(make);
       await assert.rejects(bench.engine.listen({ address: '127.0.0.1', port: bench.port }), { code: 'E_LISTEN' });
-      await bench.stop();
     });
   });
 }

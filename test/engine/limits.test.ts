@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
 import type { EngineLimits } from '../../src/engine/engine.ts';
-import { Bench, ENGINES, frame, header, respondTo, send, within } from './harness.ts';
+import { Bench, ENGINES, frame, header, respondTo, send, until, within } from './harness.ts';
+import type { Client } from './harness.ts';
 
 const bobUri = 'msrp://bob.example:2855/bob;tcp';
 
@@ -115,7 +116,7 @@ for (const { name, make } of ENGINES) {
           const bytes = (): number =>
             bench.engine.connections().find((c) => c.connection === bob.connection)?.bytesIn ?? Infinity;
           const wanted = i === pieces - 1 ? text.length : Math.floor(((i + 1) * 60) / pieces);
-          while (bytes() < wanted) await new Promise((resolve) => setImmediate(resolve));
+          await until('the piece to be read', () => bytes() >= wanted);
         }
         return bob;
       };
@@ -201,7 +202,7 @@ for (const { name, make } of ENGINES) {
       assert.equal(bench.engine.stats().rejects['E_URI'], 1);
     });
 
-    it('C-081: a second connection for one session is refused 506 while the first lives', async () => {
+    it('R-094: a second connection for one session is refused 506 while the first lives', async () => {
       await start();
       const alice = await bench.client('alice');
       const first = await bench.connect();
@@ -224,19 +225,24 @@ for (const { name, make } of ENGINES) {
       fresh.write(send('mis1', elsewhere, bobUri));
       await fresh.untilClosed();
       assert.equal((await bench.event('closed')).reason, 'misdirected');
-      for (let i = 0; i < 2; i++) {
-        alice.peer.write(send(`mis${i}`, elsewhere, bobUri));
-        await alice.peer.response(481);
-      }
+      const once = async ({ peer }: Client, tid: string): Promise<void> => {
+        peer.write(send(tid, elsewhere, bobUri));
+        await peer.response(481);
+      };
+      await once(alice, 'mis1');
+      await once(alice, 'mis2');
       bench.clock.advance(61_000);
-      alice.peer.write(send('mis3', elsewhere, bobUri));
-      await alice.peer.response(481);
-      bench.engine.identify(alice.peer.connection, 'relay.example');
-      for (let i = 0; i < 10; i++) {
-        alice.peer.write(send(`rel${i}`, elsewhere, bobUri));
-        await alice.peer.response(481);
-      }
-      await alice.peer.quiet();
+      // A new minute.
+      await once(alice, 'mis3');
+      await once(alice, 'mis4');
+      alice.peer.write(send('mis5', elsewhere, bobUri));
+      await alice.peer.untilClosed();
+      assert.equal((await bench.event('closed')).reason, 'misdirected');
+      assert.equal(bench.engine.stats().closes.misdirected, 2);
+      const carol = await bench.client('carol');
+      bench.engine.identify(carol.peer.connection, 'relay.example');
+      for (let i = 0; i < 10; i++) await once(carol, `rel${i}`);
+      await carol.peer.quiet();
     });
 
     it('R-035: a session is over when its time is, to the tick; extendSession moves it', async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { parseByteRange } from '../../src/syntax/byte-range.ts';
-import { Bench, TRANSPORTS, header, respondTo, send } from './harness.ts';
+import { Bench, TRANSPORTS, collectGarbage, frame, header, respondTo, send, until } from './harness.ts';
 import type { Client, Peer } from './harness.ts';
 
 const bobUri = 'msrp://bob.example:2855/bob;tcp';
@@ -69,7 +69,7 @@ for (const { name, make } of TRANSPORTS) {
       const before = bytesIn();
       const answer = `MSRP ${tid} ${status}\r\nTo-Path: ${alice.uri}\r\nFrom-Path: ${alice.own}\r\n-------${tid}$\r\n`;
       alice.peer.write(answer);
-      while (bytesIn() < before + answer.length) await new Promise((resolve) => setImmediate(resolve));
+      await until('the answer to be read', () => bytesIn() >= before + answer.length);
       return { tid, raw: () => raw };
     };
 
@@ -87,7 +87,7 @@ for (const { name, make } of TRANSPORTS) {
       const { tid, raw } = await answerEarly('413 Too large');
       bob.write(`${'b'.repeat(4000)}\r\n-------soon$\r\n`);
       await bob.response(413);
-      while (!raw().endsWith(`\r\n-------${tid}#\r\n`)) await new Promise((resolve) => setImmediate(resolve));
+      await until('the end of the chunk', () => raw().endsWith(`\r\n-------${tid}#\r\n`));
       assert.equal(bench.engine.stats().transactions, 0);
       assert.equal(bench.engine.stats().dropped, 0);
     });
@@ -141,6 +141,31 @@ for (const { name, make } of TRANSPORTS) {
       assert.equal((await bob.response(200)).tid, 'long');
       assert.ok(bench.engine.stats().interruptions >= 1);
     });
+
+    for (const [what, kind] of [
+      ['a REPORT', 'request'],
+      ['a response', 'response'],
+    ] as const) {
+      it(`R-081, C-053: is interrupted for ${what}, and goes on behind it`, async () => {
+        await bob.flush(head('long') + 'a'.repeat(5000));
+        await alice.peer.untilReceived(5000);
+        const carol = await bench.connect();
+        if (kind === 'request') {
+          const headers = ['Message-ID: m1', 'Status: 000 200 OK'];
+          carol.write(frame('rep1', 'REPORT', [alice.uri, alice.own], 'msrp://carol.example:1/c;tcp', headers));
+        } else alice.peer.write(frame('frob', 'FROB', [`${alice.uri}x`, bobUri], alice.own));
+        const first = await alice.peer.request('SEND');
+        assert.deepEqual([first.flag, first.body?.length], ['+', 5000]);
+        const between = await alice.peer.next();
+        assert.equal(between.kind, kind);
+        bob.write(`${'b'.repeat(4000)}\r\n-------long$\r\n`);
+        const rest = await alice.peer.request('SEND');
+        assert.deepEqual([rest.flag, rest.body?.toString()], ['$', 'b'.repeat(4000)]);
+        assert.notEqual(rest.tid, first.tid);
+        assert.equal(header(rest, 'Message-ID'), 'mlong');
+        assert.equal(header(rest, 'Byte-Range'), '5001-*/9000');
+      });
+    }
 
     it('two long chunks to one client take turns, and both arrive whole', async () => {
       const carol = await bench.connect();
@@ -279,17 +304,21 @@ for (const { name, make } of TRANSPORTS) {
         got.update(take);
       };
       bob.write(head('huge', [], `1-*/${total}`));
-      globalThis.gc?.();
+      collectGarbage();
       const before = process.memoryUsage().rss;
+      let queued = 0;
       for (let i = 0; i < 100; i++) {
         sent.update(piece);
         await bob.flush(piece);
+        queued = Math.max(queued, bench.engine.stats().queuedBytes);
       }
       bob.write('\r\n-------huge$\r\n');
       assert.equal((await bob.response(200)).tid, 'huge');
       await alice.peer.untilReceived(total + 200);
       assert.equal(octets, total);
       assert.equal(got.digest('hex'), sent.digest('hex'));
+      // One read, which may be as large, comes on top of what an outbox may hold.
+      assert.ok(queued < 3 * bench.limits.outboxBytes, `${queued}`);
       // Generator and receiver are in this process, too: what they hold counts here.
       assert.ok(process.memoryUsage().rss - before < 64 * 1024 * 1024);
       await bench.emptied();
