@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { after, before, describe, it } from 'node:test';
-import { chromium } from 'playwright-core';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { MsrpClient } from '../../src/endpoint/client.ts';
 import { Shell } from '../cli/shell.ts';
@@ -15,22 +13,15 @@ import { within } from '../engine/harness.ts';
 import { startRelay } from '../listen/fixture.ts';
 import type { Fixture } from '../listen/fixture.ts';
 import { STACKS } from '../ws/fixture.ts';
-import { servePage } from './page.ts';
-
-/** Debian's, or the one that is named. */
-const executable = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
-
-/** Where screenshots stay, for people to look at. */
-const shots = fileURLToPath(new URL('../../coverage/screenshots', import.meta.url));
+import { NO_BROWSER, launch, servePage, shots } from './page.ts';
 
 const SIZE = 10_000_000;
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-describe('the chat page in Chromium', { skip: existsSync(executable) ? false : `no browser at ${executable}` }, () => {
+describe('the chat page in Chromium', { skip: NO_BROWSER }, () => {
   let browser: Browser;
   before(async () => {
-    mkdirSync(shots, { recursive: true });
-    browser = await chromium.launch({ executablePath: executable, args: ['--no-sandbox', '--disable-gpu'] });
+    browser = await launch();
   });
   after(() => browser.close());
 

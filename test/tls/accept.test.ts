@@ -6,10 +6,9 @@ import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import type { TlsServerSpec } from '../../src/engine/engine.ts';
 import type { Pair } from '../listen/certificates.ts';
-import { TEST_LIMITS } from '../engine/harness.ts';
+import { ENGINES, TEST_LIMITS, until } from '../engine/harness.ts';
 import {
   Openssl,
-  TLS_ENGINES,
   TlsBench,
   ca,
   caFile,
@@ -20,7 +19,6 @@ import {
   issue,
   protocolOf,
   stranger,
-  until,
 } from './harness.ts';
 
 /** Files of sessions: one for each. */
@@ -28,9 +26,7 @@ let sessions = 0;
 
 type Own = Pair & { readonly path: string };
 
-it('there are engines with TLS', () => assert.ok(TLS_ENGINES.length >= 2));
-
-for (const { name, make } of TLS_ENGINES) {
+for (const { name, make } of ENGINES) {
   describe(`${name}: TLS, accepted (openssl s_client)`, () => {
     let ec: Own;
     let rsa: Own;

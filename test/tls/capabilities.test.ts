@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { before, describe, it } from 'node:test';
 import { TLS_CIPHERS, TLS_CURVES } from '../../src/engine/engine.ts';
 import type { Pair } from '../listen/certificates.ts';
-import { TLS_ENGINES, TlsBench, domain, failureOf, issue } from './harness.ts';
+import { ENGINES } from '../engine/harness.ts';
+import { TlsBench, domain, failureOf, issue } from './harness.ts';
 
 const page = readFileSync(new URL('../../docs/tls.md', import.meta.url), 'utf8');
 
@@ -29,7 +30,7 @@ it('docs/tls.md says what there is', () => {
   assert.deepEqual(names(row('groups')), [...TLS_CURVES]);
 });
 
-for (const { name, make } of TLS_ENGINES)
+for (const { name, make } of ENGINES)
   describe(`${name}: all that is offered, and nothing else`, () => {
     let pairs: readonly Pair[];
     before(async () => {

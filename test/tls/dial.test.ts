@@ -4,10 +4,10 @@ import type { AddressInfo } from 'node:net';
 import { before, describe, it } from 'node:test';
 import type { TlsDomain, TlsServerSpec } from '../../src/engine/engine.ts';
 import type { Pair } from '../listen/certificates.ts';
-import { TEST_LIMITS } from '../engine/harness.ts';
-import { TLS_ENGINES, TlsBench, ca, domain, failureOf, issue, stranger, until } from './harness.ts';
+import { ENGINES, TEST_LIMITS, until } from '../engine/harness.ts';
+import { TlsBench, ca, domain, failureOf, issue, stranger, untilLater } from './harness.ts';
 
-for (const { name, make } of TLS_ENGINES) {
+for (const { name, make } of ENGINES) {
   describe(`${name}: TLS, dialled`, () => {
     let own: Pair;
     let good: Pair;
@@ -114,10 +114,7 @@ for (const { name, make } of TLS_ENGINES) {
         await bench.dial(domain('client', []), 'peer.example', (silent.address() as AddressInfo).port);
         await until('the dial', () => accepted === 1);
         // Accepted there is not connected here yet.
-        await until('the timeout', () => {
-          bench.clock.advance(1000);
-          return bench.engine.stats().handshakeFailures.timeout === 1;
-        });
+        await untilLater('the timeout', bench.clock, 1000, () => bench.engine.stats().handshakeFailures.timeout === 1);
         const late = await bench.outcome('out');
         assert.ok(late.type === 'closed');
         assert.deepEqual([late.reason, late.handshake], ['tls_handshake_timeout', 'timeout']);

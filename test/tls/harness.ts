@@ -14,7 +14,7 @@ import type {
 } from '../../src/engine/engine.ts';
 import { TestCa } from '../listen/certificates.ts';
 import type { Issue, Pair } from '../listen/certificates.ts';
-import { Bench, ENGINES, send, within } from '../engine/harness.ts';
+import { Bench, send, until, within } from '../engine/harness.ts';
 import type { ManualClock } from '../engine/harness.ts';
 
 export const folder = mkdtempSync(join(tmpdir(), 'msrpd-tls-'));
@@ -51,24 +51,6 @@ export function domain(name: string, pairs: readonly Pair[], more: Partial<TlsDo
     ...more,
   };
 }
-
-/** The engines that have TLS: that is asked of each. */
-export const TLS_ENGINES: typeof ENGINES = await (async () => {
-  const probe = domain('probe', [await issue({ names: ['probe'] })]);
-  const able: (typeof ENGINES)[number][] = [];
-  for (const engine of ENGINES) {
-    const bench = new Bench(engine.make);
-    try {
-      await bench.engine.listen({ address: '127.0.0.1', port: 0, tls: { byName: [], fallback: probe } });
-      able.push(engine);
-    } catch (error) {
-      if (!/has no TLS/.test(String(error))) throw error;
-    } finally {
-      await bench.stop();
-    }
-  }
-  return able;
-})();
 
 /** An engine with a plain listener and a TLS one. */
 export class TlsBench extends Bench {
@@ -189,21 +171,21 @@ export class Openssl {
 
 /** Waits until a file has something in it. Time passes meanwhile: a ticket may wait a tick for an answer to go with. */
 export async function filled(path: string, clock: ManualClock): Promise<void> {
-  await until(`something in ${path}`, () => {
-    clock.advance(100);
+  await untilLater(`something in ${path}`, clock, 100, () => {
     return existsSync(path) && /-----END/.test(readFileSync(path, 'utf8'));
   });
 }
 
-/** Looks again and again, and gives up in time. */
-export async function until(what: string, holds: () => boolean): Promise<void> {
-  const wanted = new AbortController();
-  const wait = async (): Promise<void> => {
-    while (!wanted.signal.aborted && !holds()) await new Promise((resolve) => setTimeout(resolve, 2));
-  };
-  try {
-    await within(what, wait());
-  } finally {
-    wanted.abort();
-  }
+/** As `until`, while time passes by the step: slowly enough for what takes real time to come first. */
+export async function untilLater(
+  what: string,
+  clock: ManualClock,
+  stepMs: number,
+  holds: () => boolean,
+): Promise<void> {
+  await until(what, async () => {
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    clock.advance(stepMs);
+    return holds();
+  });
 }

@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { webcrypto } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
@@ -10,14 +10,15 @@ import * as x509 from '@peculiar/x509';
 import type { TlsDomainFiles } from '../../src/tls/domain.ts';
 import { readDomain } from '../../src/tls/domain.ts';
 import { checkMaterial } from '../../src/tls/material.ts';
-import { TLS_ENGINES, TlsBench, issue } from './harness.ts';
+import { ENGINES } from '../engine/harness.ts';
+import { TlsBench, issue } from './harness.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'msrpd-material-'));
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const DAY_MS = 86_400_000;
 
-/** Keys and certificates by openssl: name → options of `genpkey`, of `req`, and whether every engine takes it. */
-const CERTIFICATES: Record<string, { key: readonly string[]; more?: readonly string[]; good: boolean }> = {
+/** Keys and certificates by openssl: name → options of `genpkey`, and whether every engine takes it. */
+const CERTIFICATES: Record<string, { key: readonly string[]; good: boolean }> = {
   'rsa 2048': { key: ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048'], good: true },
   'rsa 4096': { key: ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:4096'], good: true },
   'rsa 1024': { key: ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:1024'], good: false },
@@ -108,11 +109,9 @@ describe('what msrpd check lets pass, every engine takes; what one does not take
     ...more,
   });
 
-  for (const [name, { key: options, good }] of Object.entries(CERTIFICATES))
+  for (const [name, { good }] of Object.entries(CERTIFICATES))
     it(`${name}: ${good ? 'taken' : 'refused'}`, async () => {
-      const [certificateFile, keyFile] = [join(folder, `${name}.pem`), join(folder, `${name}.key`)];
-      openssl('genpkey', ...options, '-out', keyFile);
-      openssl(...['req', '-x509', '-new', '-key', keyFile, '-out', certificateFile], ...SUBJECT);
+      const { certificateFile, keyFile } = made(name);
       const with_ = files({ certificateFiles: [certificateFile], privateKeyFiles: [keyFile] });
       const says = good ? undefined : /expected a key of kind RSA, with 2048 to 8192 bits, or ECDSA, on P-256/;
       // Engines could do more than is offered.
@@ -121,20 +120,17 @@ describe('what msrpd check lets pass, every engine takes; what one does not take
 
   for (const form of ['PRIVATE KEY', 'RSA PRIVATE KEY', 'EC PRIVATE KEY'])
     it(`a key as ${form}: taken`, async () => {
-      const kind = form.startsWith('RSA') ? 'rsa 2048' : 'ec P-256';
+      const { certificateFile, keyFile: source } = made(form.startsWith('RSA') ? 'rsa 2048' : 'ec P-256');
       const keyFile = join(folder, `${form}.key`);
       const traditional = form === 'PRIVATE KEY' ? [] : ['-traditional'];
-      openssl('pkey', '-in', join(folder, `${kind}.key`), '-out', keyFile, ...traditional);
+      openssl('pkey', '-in', source, '-out', keyFile, ...traditional);
       assert.match(readFileSync(keyFile, 'utf8'), new RegExp(`-----BEGIN ${form}-----`));
-      await agree(files({ certificateFiles: [join(folder, `${kind}.pem`)], privateKeyFiles: [keyFile] }), undefined);
+      await agree(files({ certificateFiles: [certificateFile], privateKeyFiles: [keyFile] }), undefined);
     });
 
   it('a certificate of version 1: refused', async () => {
-    const [request, certificateFile, keyFile] = [
-      join(folder, 'v1.csr'),
-      join(folder, 'v1.pem'),
-      join(folder, 'ec P-256.key'),
-    ];
+    const [request, certificateFile] = [join(folder, 'v1.csr'), join(folder, 'v1.pem')];
+    const { keyFile } = made('ec P-256');
     openssl('req', '-new', '-key', keyFile, '-out', request, '-subj', '/CN=relay.example');
     // Without a file of extensions openssl makes version 1; newer ones have to be asked.
     const ask = openssl('x509', '-help').includes('-x509v1') ? ['-x509v1'] : [];
@@ -200,9 +196,19 @@ describe('what msrpd check lets pass, every engine takes; what one does not take
 });
 
 /** One of each kind: workers and framers make no difference. */
-const engines = TLS_ENGINES.filter(({ name }) => name === 'ts, framer mixed' || name === 'native, 1 worker');
+const engines = ENGINES.filter(({ name }) => name === 'ts, framer mixed' || name === 'native, 1 worker');
 
 const SUBJECT = ['-subj', '/CN=relay.example', '-days', '60'];
+
+/** The files of one of CERTIFICATES: whoever needs them first makes them. */
+function made(name: keyof typeof CERTIFICATES): { certificateFile: string; keyFile: string } {
+  const [certificateFile, keyFile] = [join(folder, `${name}.pem`), join(folder, `${name}.key`)];
+  if (!existsSync(certificateFile)) {
+    openssl('genpkey', ...(CERTIFICATES[name]?.key ?? []), '-out', keyFile);
+    openssl(...['req', '-x509', '-new', '-key', keyFile, '-out', certificateFile], ...SUBJECT);
+  }
+  return { certificateFile, keyFile };
+}
 
 function openssl(...args: string[]): string {
   const { status, stdout, stderr } = spawnSync('openssl', args, { encoding: 'utf8' });

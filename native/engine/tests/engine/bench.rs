@@ -1,6 +1,6 @@
 //! An engine under test: its events, its clock, and a gate that holds a worker at the end of its turn.
 
-use crate::peer::{Peer, send};
+use crate::peer::{BOB, Peer, send};
 use crate::pki::fallback;
 use msrp_core::frame::record::method;
 use msrp_engine::contract::{Authority, CloseReason, ConnectionId, Event, Limits, SessionId, SessionSpec};
@@ -107,8 +107,7 @@ impl Client {
 
     /// `from` sends a thousand messages in one go: they come in order, and so do their responses.
     pub fn gets_a_thousand(&mut self, from: &mut Peer) {
-        let own = "msrp://bob.example:1/b;tcp";
-        let text: String = (0..1000).map(|i| send(&format!("t{i:04}"), &self.path(), own, &i.to_string())).collect();
+        let text: String = (0..1000).map(|i| send(&format!("t{i:04}"), &self.path(), BOB, &i.to_string())).collect();
         from.write(text);
         for i in 0..1000 {
             let got = self.peer.expect("SEND");

@@ -104,7 +104,7 @@ fn a_peer_that_speaks_and_ends_its_side_before_it_is_known_to_be_connected() {
     bench.engine.close_connection(second.id, CloseReason::Command);
     bench.hold_again();
     let mut peer = Peer::new(far.accept().unwrap().0);
-    peer.write(send("back", &format!("{} {}", alice.uri, alice.own), &uri, "and gone"));
+    peer.write(send("back", &alice.path(), &uri, "and gone"));
     peer.socket.shutdown(Shutdown::Write).unwrap();
     bench.release();
     assert_eq!(alice.peer.expect("SEND").body, b"and gone");
@@ -131,7 +131,7 @@ fn sessions_of_two_workers_share_a_next_hop() {
     for client in [&mut anna, &mut ben] {
         assert_eq!(client.peer.expect("REPORT").header("Status"), "000 413 Message Too Large");
         // What it says to each goes to each.
-        peer.write(send("back", &format!("{} {}", client.uri, client.own), &uri, "back"));
+        peer.write(send("back", &client.path(), &uri, "back"));
         assert_eq!(client.peer.expect("SEND").body, b"back");
         peer.expect("200");
         client.peer.write(send("open", &format!("{} {uri}", client.uri), &client.own, "unanswered"));

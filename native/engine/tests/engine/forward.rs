@@ -1,7 +1,7 @@
 //! Listen, accept, open a session, forward both ways, in order.
 
 use crate::bench::{Bench, Setup};
-use crate::peer::{send, send_with};
+use crate::peer::{BOB, send, send_with};
 use msrp_engine::contract::{Answer, Event};
 use std::io::Write;
 use std::thread;
@@ -12,15 +12,15 @@ fn messages_and_their_answers_go_both_ways() {
         let mut bench = Bench::start(Setup::workers(workers));
         let mut alice = bench.client_on(0, "alice");
         let mut bob = bench.connect();
-        bob.write(send("one1", &format!("{} {}", alice.uri, alice.own), "msrp://bob.example:1/b;tcp", "hello"));
+        bob.write(send("one1", &alice.path(), BOB, "hello"));
         assert_eq!(bob.expect("200").tid, "one1");
         let got = alice.peer.expect("SEND");
         assert_eq!((got.body.as_slice(), got.header("To-Path")), (b"hello".as_slice(), alice.own.as_str()));
-        assert_eq!(got.header("From-Path"), format!("{} msrp://bob.example:1/b;tcp", alice.uri));
+        assert_eq!(got.header("From-Path"), format!("{} {BOB}", alice.uri));
         alice.peer.write(got.response(413));
         assert_eq!(bob.expect("REPORT").header("Status"), "000 413 Message Too Large");
         // The other way, to the peer that was learned.
-        alice.peer.write(send("two2", &format!("{} msrp://bob.example:1/b;tcp", alice.uri), &alice.own, "back"));
+        alice.peer.write(send("two2", &format!("{} {BOB}", alice.uri), &alice.own, "back"));
         assert_eq!(alice.peer.expect("200").tid, "two2");
         assert_eq!(bob.expect("SEND").body, b"back");
         bench.until("one transaction", |engine| engine.stats().transactions == 1);
@@ -57,11 +57,11 @@ fn five_thousand_pipelined_frames_stay_in_order() {
             let bob = bench.connect_on(0);
             // One with a session of its own does not move: its frames go from worker to worker.
             let mut bob = if bob_stays { bench.client(bob, "bob").peer } else { bob };
-            let (to, mut writer) = (format!("{} {}", alice.uri, alice.own), bob.writer());
+            let (to, mut writer) = (alice.path(), bob.writer());
             let writing = thread::spawn(move || {
                 for i in 0..COUNT {
                     let more = ["", "Failure-Report: partial\r\n", "Failure-Report: no\r\n"][i % 3];
-                    let text = send_with(&format!("t{i:04}"), &to, "msrp://bob.example:1/b;tcp", more, &format!("{i}"));
+                    let text = send_with(&format!("t{i:04}"), &to, BOB, more, &format!("{i}"));
                     writer.write_all(text.as_bytes()).expect("the relay reads");
                 }
             });

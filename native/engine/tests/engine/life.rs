@@ -1,7 +1,7 @@
 //! The end of an engine, and of a worker.
 
 use crate::bench::{Bench, Setup};
-use crate::peer::{request, send_with};
+use crate::peer::{BOB, request, send_with};
 use msrp_engine::contract::{CloseReason, Event, Limits, SessionCloseReason, SessionSpec};
 use msrp_engine::{Clock, Engine, Options};
 use std::io::Write;
@@ -10,15 +10,13 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-const BOB: &str = "msrp://bob.example:1/b;tcp";
-
 /// Traffic across workers until its connections end.
 fn traffic(bench: &mut Bench) -> Vec<JoinHandle<()>> {
     let mut threads = Vec::new();
     for i in 0..4u64 {
         let mut alice = bench.client_on(i % 2, &format!("alice{i}"));
         let bob = bench.client_on((i + 1) % 2, &format!("bob{i:04}")).peer;
-        let to = format!("{} {}", alice.uri, alice.own);
+        let to = alice.path();
         threads.push(thread::spawn(move || {
             let text = send_with("t1xx", &to, BOB, "Failure-Report: no\r\n", &"x".repeat(5000));
             let mut bob = bob.writer();
@@ -105,7 +103,7 @@ fn two_engines_do_not_share_a_port_and_know_nothing_of_each_other() {
         let taken = two.engine.listen(SocketAddr::from((Ipv4Addr::LOCALHOST, one.port)), None);
         assert_eq!(taken.expect_err("it is taken").kind(), std::io::ErrorKind::AddrInUse);
         let (alice, mut mallory) = (one.client_on(0, "alice"), two.connect());
-        let to = format!("{} {}", alice.uri, alice.own);
+        let to = alice.path();
         mallory.write(request("mal1", "FROB", &to, BOB, "", None, '$'));
         assert!(mallory.next().is_none());
         assert_eq!(two.closed(mallory.id), CloseReason::Misdirected);

@@ -1,10 +1,8 @@
 //! A fresh connection moves to the worker of the session that its first request is for.
 
 use crate::bench::{Bench, Client, Setup, worker_of};
-use crate::peer::{Peer, request, send};
+use crate::peer::{BOB, Peer, request, send};
 use msrp_engine::contract::{Answer, CloseReason, Event, SessionCloseReason};
-
-const BOB: &str = "msrp://bob.example:1/b;tcp";
 
 /// An engine, a session of worker 1, and a connection of worker 0 that has moved there.
 fn moved() -> (Bench, Client, Peer) {

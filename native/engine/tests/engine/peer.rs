@@ -8,6 +8,9 @@ use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
+/// URI of a peer without a session.
+pub const BOB: &str = "msrp://bob.example:1/b;tcp";
+
 /// A peer of the engine.
 pub struct Peer {
     pub id: ConnectionId,

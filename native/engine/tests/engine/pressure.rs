@@ -1,14 +1,13 @@
 //! Back-pressure across workers: queues are bounded, nothing is lost, and everything goes on.
 
 use crate::bench::{Bench, Client, Setup};
-use crate::peer::{Peer, send, send_with};
+use crate::peer::{BOB, Peer, send, send_with};
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
-const BOB: &str = "msrp://bob.example:1/b;tcp";
 const OUTBOX: usize = 65_536;
 /// One read of each source may come on top of a limit, wherever it is queued.
 const READ: usize = 65_536;

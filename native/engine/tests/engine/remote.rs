@@ -1,7 +1,7 @@
 //! A connection on one worker, sessions on others.
 
 use crate::bench::{Bench, Client, Setup};
-use crate::peer::{Peer, request, send, send_with};
+use crate::peer::{BOB, Peer, request, send, send_with};
 use msrp_engine::contract::{Answer, Event};
 
 /// A connection of worker 0 that does not move, and sessions of workers 0 and 1.
@@ -11,8 +11,6 @@ struct Scene {
     here: Client,
     there: Client,
 }
-
-const BOB: &str = "msrp://bob.example:1/b;tcp";
 
 fn scene() -> Scene {
     let mut bench = Bench::start(Setup::workers(2));

@@ -1,11 +1,9 @@
 //! A full ring of events stops the connections that feed it, and they go on when it is drained.
 
 use crate::bench::{Bench, Setup};
-use crate::peer::request;
+use crate::peer::{BOB, request};
 use msrp_engine::contract::{Answer, Event};
 use std::collections::HashMap;
-
-const BOB: &str = "msrp://bob.example:1/b;tcp";
 
 fn small(workers: usize, ring_events: usize) -> Bench {
     Bench::start(Setup { ring_events, ..Setup::workers(workers) })
@@ -108,7 +106,7 @@ fn a_connection_of_another_worker_goes_on_as_soon_as_there_is_room() {
                 }));
             }
             // Nothing wakes worker 1 now, but for what this one sends.
-            bob.write(request(&format!("n{round:04}"), "NICKNAME", &format!("{} {}", alice.uri, alice.own), BOB, "", None, '$'));
+            bob.write(request(&format!("n{round:04}"), "NICKNAME", &alice.path(), BOB, "", None, '$'));
             let got = alice.peer.expect("NICKNAME");
             alice.peer.write(got.response(200));
             assert_eq!(bob.expect("200").tid, format!("n{round:04}"));
@@ -127,7 +125,7 @@ fn rejected_credentials_stop_the_one_that_sends_them() {
     let mut bench = small(1, 1);
     let mut alice = bench.client_on(0, "alice");
     let mut bob = bench.connect();
-    let to = format!("{} {}", alice.uri, alice.own);
+    let to = alice.path();
     for i in 0..30 {
         bob.write(request(&format!("a{i:04}"), "AUTH", &to, BOB, "Authorization: Digest x=y\r\n", None, '$'));
         let got = alice.peer.expect("AUTH");

@@ -1,10 +1,8 @@
 //! Timers, by ticks of a driven clock.
 
 use crate::bench::{Bench, Setup};
-use crate::peer::{request, send, send_with};
+use crate::peer::{BOB, request, send, send_with};
 use msrp_engine::contract::{CloseReason, Event};
-
-const BOB: &str = "msrp://bob.example:1/b;tcp";
 
 #[test]
 fn probation_and_idle() {
@@ -14,7 +12,7 @@ fn probation_and_idle() {
         let mut bench = Bench::start(setup);
         let mut alice = bench.client_on(0, "alice");
         let (mut silent, mut bob) = (bench.connect(), bench.connect_on(workers as u64 - 1));
-        bob.write(send("good", &format!("{} {}", alice.uri, alice.own), BOB, "x"));
+        bob.write(send("good", &alice.path(), BOB, "x"));
         bob.expect("200");
         let got = alice.peer.expect("SEND");
         alice.peer.write(got.response(200));
@@ -41,7 +39,7 @@ fn a_transaction_without_an_answer() {
         let mut bench = Bench::start(Setup::workers(2));
         let mut alice = bench.client_on(alice_on, "alice");
         let mut bob = bench.client_on(0, "bob").peer;
-        let to = format!("{} {}", alice.uri, alice.own);
+        let to = alice.path();
         bob.write(send("yes1", &to, BOB, "x"));
         bob.write(send_with("par1", &to, BOB, "Failure-Report: partial\r\n", "x"));
         bob.write(request("auth", "AUTH", &to, BOB, "", None, '$'));
@@ -72,7 +70,7 @@ fn a_peer_that_never_reads_is_closed_and_its_sender_told() {
         let mut bench = Bench::start(setup);
         let alice = bench.client_on(alice_on, "alice");
         let mut bob = bench.client_on(0, "bob").peer;
-        let to = format!("{} {}", alice.uri, alice.own);
+        let to = alice.path();
         let mut writer = bob.writer();
         let writing = std::thread::spawn(move || {
             for i in 0..6000 {
@@ -134,7 +132,7 @@ fn a_peer_that_keeps_its_side_open_is_cut_off() {
     // One that reads nothing either goes the same way.
     let mut alice = bench.client_on(0, "alice");
     let reader = bench.connect();
-    let to = format!("{} {}", alice.uri, alice.own);
+    let to = alice.path();
     let mut writer = reader.writer();
     let writing = std::thread::spawn(move || {
         for i in 0..4000 {

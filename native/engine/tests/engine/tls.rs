@@ -1,7 +1,7 @@
 //! Handshakes: whole, in pieces, wrong, late, and by name.
 
 use crate::bench::{Bench, Setup};
-use crate::peer::{Peer, send};
+use crate::peer::{BOB, Peer, send};
 use crate::pki::{Authority, Leaf, domain};
 use msrp_engine::contract::{CloseReason, Event, Limits, TlsInfo};
 use msrp_engine::tls::{DomainSpec, HandshakeFailure, Server, Version};
@@ -10,8 +10,6 @@ use rustls::{ClientConfig, ClientConnection};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-
-const BOB: &str = "msrp://bob.example:1/b;tcp";
 
 fn connection(config: &Arc<ClientConfig>, name: &'static str) -> ClientConnection {
     ClientConnection::new(Arc::clone(config), ServerName::try_from(name).unwrap()).unwrap()
@@ -141,7 +139,7 @@ fn garbage_and_half_handshakes_hold_nobody_up() {
     bench.until("handshakes", |engine| engine.stats().handshakes == 200);
     let mut alice = bench.client_on(0, "alice");
     let mut bob = bench.connect();
-    bob.write(send("one1", &format!("{} {}", alice.uri, alice.own), BOB, "hello"));
+    bob.write(send("one1", &alice.path(), BOB, "hello"));
     bob.expect("200");
     alice.peer.expect("SEND");
     for garbage in [

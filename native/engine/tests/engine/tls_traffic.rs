@@ -1,7 +1,7 @@
 //! Traffic over TLS: any size of records, back-pressure, moves between workers, and ends from both sides.
 
 use crate::bench::{Bench, Setup, worker_of};
-use crate::peer::{Peer, send, send_with};
+use crate::peer::{BOB, Peer, send, send_with};
 use crate::pki::Authority;
 use msrp_engine::contract::CloseReason;
 use rustls::{ClientConfig, SupportedProtocolVersion};
@@ -9,8 +9,6 @@ use std::io::Write;
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::thread;
-
-const BOB: &str = "msrp://bob.example:1/b;tcp";
 
 const VERSIONS: [&[&SupportedProtocolVersion]; 2] = [&[&rustls::version::TLS12], &[&rustls::version::TLS13]];
 

@@ -1,15 +1,9 @@
 //! Frames of traced connections: told from the first one on, wherever the connection lives; a control plane that does not listen costs
 //! nobody anything.
 
-use crate::bench::{Bench, Client, Setup};
-use crate::peer::send;
+use crate::bench::{Bench, Setup};
+use crate::peer::{BOB, send};
 use msrp_engine::contract::{ConnectionId, Event, FrameSeen};
-
-const BOB: &str = "msrp://bob.example:1/b;tcp";
-
-fn path(client: &Client) -> String {
-    format!("{} {}", client.uri, client.own)
-}
 
 /// The next frame of a connection that is told.
 fn told(bench: &mut Bench, id: ConnectionId) -> (bool, FrameSeen) {
@@ -25,10 +19,10 @@ fn a_connection_that_moves_to_another_worker_is_told_of_once_from_its_first_fram
     let mut alice = bench.client_on(1, "alice");
     bench.engine.trace_new(Some(2));
     let mut bob = bench.connect_on(0);
-    let first = send("first", &path(&alice), BOB, "body");
+    let first = send("first", &alice.path(), BOB, "body");
     bob.write(&first);
     let answer = bob.expect("200");
-    bob.write(send("second", &path(&alice), BOB, ""));
+    bob.write(send("second", &alice.path(), BOB, ""));
     bob.expect("200");
     for _ in 0..2 {
         alice.peer.expect("SEND");
@@ -48,7 +42,7 @@ fn a_connection_that_moves_to_another_worker_is_told_of_once_from_its_first_fram
     for _ in 0..2 {
         let _ = bench.engine.stats();
     }
-    bob.write(send("third", &path(&alice), BOB, ""));
+    bob.write(send("third", &alice.path(), BOB, ""));
     bob.expect("200");
     let _ = bench.engine.stats();
     let is_frame = |event: &Event| matches!(event, Event::Frame { .. });
@@ -68,7 +62,7 @@ fn while_nobody_takes_frames_the_rest_is_dropped_and_counted_and_every_message_a
     let before = bench.events().len();
     let body = "x".repeat(1000);
     for i in 0..MESSAGES {
-        bob.write(send(&format!("t{i:04}"), &path(&alice), BOB, &body));
+        bob.write(send(&format!("t{i:04}"), &alice.path(), BOB, &body));
         let got = alice.peer.expect("SEND");
         alice.peer.write(got.response(200));
         assert_eq!(bob.expect("200").tid, format!("t{i:04}"));
@@ -82,7 +76,7 @@ fn while_nobody_takes_frames_the_rest_is_dropped_and_counted_and_every_message_a
     assert_eq!(told as u64 + stats.trace_frames_lost, 4 * MESSAGES as u64);
     assert!(stats.trace_frames_lost > 4000, "the bound is one of bytes: {told} were told");
     // What was taken makes room again.
-    bob.write(send("last", &path(&alice), BOB, &body));
+    bob.write(send("last", &alice.path(), BOB, &body));
     let got = alice.peer.expect("SEND");
     alice.peer.write(got.response(200));
     bob.expect("200");
