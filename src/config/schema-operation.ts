@@ -57,7 +57,10 @@ export const HEP: SchemaNode = group('Tracing over HEP.', {
     opensips: 'proto_hep homer5_on',
   }),
   homer5_delim: text('What joins them.', { default: ':', opensips: 'proto_hep homer5_delim' }),
-  opensips_proto_numbers: flag(false, 'IP protocol 22 for TLS, as OpenSIPS writes; else 6, which it is.'),
+  opensips_proto_numbers: flag(
+    false,
+    'IP protocol 22 for TLS and 50 for WebSockets in events of connections, as OpenSIPS writes; else 6, which it is.',
+  ),
   opensips_address_order: flag(false, 'The remote side as source, also of connections that this relay makes.'),
   queue_bytes: count(1_048_576, 'bytes', 'Packets that wait for the collector; the oldest are dropped above.', {
     minimum: 65_536,
