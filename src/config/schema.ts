@@ -231,7 +231,11 @@ export const configSchema: SchemaNode = {
         'bytes',
         'Bytes queued for one connection, 4096 or more; reading of its sources stops above.',
       ),
-      transactions_per_connection: limit(16384, 'transactions', 'Requests that one connection may owe an answer to.'),
+      transactions_per_connection: limit(
+        16384,
+        'transactions',
+        'Requests that one connection may owe an answer to; reading of its sources stops above (at twice as many, of those that owe many themselves).',
+      ),
       probation_s: limit(30, 's', 'Time that a new connection has for its first successful request.'),
       idle_s: limit(3600, 's', 'Time without traffic after which a connection is closed.'),
       auth_failures: limit(3, 'failures', 'Failed AUTHs of one client after which its connection is closed.'),

@@ -173,6 +173,25 @@ for (const { name, make } of TRANSPORTS) {
       await bob.response(200);
     });
 
+    it('two that owe each other more answers than they may do not wait for each other', async () => {
+      bench.engine.setLimits({ ...unhurried(), transactionsPerConnection: 100 });
+      const carol = await bench.client('carol', { exclusivePeer: false });
+      const COUNT = 3000;
+      for (const [from, to] of [
+        [alice, carol],
+        [carol, alice],
+      ] as const) {
+        from.peer.answering = true;
+        for (let i = 0; i < COUNT; i++)
+          from.peer.write(send(`n${String(i).padStart(5, '0')}`, [from.uri, to.uri, to.own], from.own));
+      }
+      await until('all answers', () => {
+        const { responses, transactions } = bench.engine.stats();
+        return (responses['200'] ?? 0) >= 2 * COUNT && transactions === 0;
+      });
+      assert.deepEqual(bench.engine.stats().reports, {});
+    });
+
     it('R-085: one stuck session does not stop others of the same source for ever', async () => {
       bench.engine.setLimits({ ...unhurried(), sendTimeoutMs: 0 });
       const carol = await bench.client('carol', { exclusivePeer: false });

@@ -85,7 +85,7 @@ function copyOfCheckout(): string {
   const path = join(folder, 'checkout');
   mkdirSync(path);
   for (const name of [
-    ...['src', 'dist', 'scripts', 'native', 'npm'],
+    ...['src', 'dist', 'scripts', 'native', 'npm', 'docs'],
     ...['package.json', 'package-lock.json', 'tsconfig.json', 'Cargo.toml', 'Cargo.lock', 'rust-toolchain.toml'],
     ...['README.md', 'CHANGELOG.md', 'LICENSE'],
   ])

@@ -123,6 +123,8 @@ pub struct Connection {
     /// Of a stand-in: the owner of the socket says that its outbox is full.
     pub full_elsewhere: bool,
     pub full_since_ms: Option<u64>,
+    /// Sources wait for it because of the answers that it owes.
+    pub owes_too_many: bool,
     /// Full for so long that what is meant for it fails (relay R-085).
     pub shedding: bool,
 
@@ -195,6 +197,7 @@ impl Connection {
             pauses: 0,
             full_elsewhere: false,
             full_since_ms: None,
+            owes_too_many: false,
             shedding: false,
             opened_at_ms: now_ms,
             last_active_ms: now_ms,

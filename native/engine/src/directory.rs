@@ -22,9 +22,9 @@ struct Entry {
     client: ConnectionId,
     /// Somebody other than its client has asked for it: frames for it may be on their way to that worker, where it stays.
     known: AtomicBool,
-    /// The session that it has come to, and whether one has come to it.
+    /// The session that it has come to, and the one that has come to it.
     host: Option<Box<[u8]>>,
-    has_guest: bool,
+    guest: Option<Box<[u8]>>,
 }
 
 impl Directory {
@@ -36,7 +36,7 @@ impl Directory {
             entry.worker = worker;
             return;
         }
-        let entry = Entry { worker, client, known: AtomicBool::new(false), host: None, has_guest: false };
+        let entry = Entry { worker, client, known: AtomicBool::new(false), host: None, guest: None };
         entries.by_secret.insert(secret.into(), entry);
         *entries.of_client.entry(client).or_default() += 1;
     }
@@ -45,9 +45,12 @@ impl Directory {
     pub fn forget(&self, uri: &[u8]) {
         let Some(secret) = secret_of(uri) else { return };
         let mut entries = self.write();
-        let Some(Entry { client, host, .. }) = entries.by_secret.remove(secret) else { return };
+        let Some(Entry { client, host, guest, .. }) = entries.by_secret.remove(secret) else { return };
         if let Some(host) = host.and_then(|host| entries.by_secret.get_mut(&host)) {
-            host.has_guest = false;
+            host.guest = None;
+        }
+        if let Some(guest) = guest.and_then(|guest| entries.by_secret.get_mut(&guest)) {
+            guest.host = None;
         }
         if let Some(count) = entries.of_client.get_mut(&client) {
             *count -= 1;
@@ -76,7 +79,7 @@ impl Directory {
         let Some(host) = entries.by_secret.get(other) else { return false };
         host.known.store(true, Ordering::Relaxed);
         let worker = host.worker;
-        let takes = !host.has_guest && host.host.is_none() && entries.of_client.get(&host.client) == Some(&1);
+        let takes = host.guest.is_none() && host.host.is_none() && entries.of_client.get(&host.client) == Some(&1);
         let Some(guest) = entries.by_secret.get_mut(own) else { return false };
         // Under the lock: whoever finds it there finds it behind this.
         if !takes || guest.worker == worker || guest.known.load(Ordering::Relaxed) || !hand_over(worker) {
@@ -85,7 +88,7 @@ impl Directory {
         guest.worker = worker;
         guest.host = Some(other.into());
         if let Some(host) = entries.by_secret.get_mut(other) {
-            host.has_guest = true;
+            host.guest = Some(own.into());
         }
         true
     }
@@ -187,5 +190,14 @@ mod tests {
         // The first has gone: there is room for another one.
         directory.forget(A);
         assert!(directory.bring_together(b"cccc", b"bbbb", |worker| worker == 1));
+    }
+
+    #[test]
+    fn one_that_has_moved_and_is_left_alone_takes_another() {
+        let directory = two();
+        directory.note(b"msrp://r.example:1/cccc;tcp", 0, 30);
+        assert_eq!(together(&directory), Some(1));
+        directory.forget(B);
+        assert!(directory.bring_together(b"cccc", b"aaaa", |worker| worker == 1));
     }
 }

@@ -12,16 +12,19 @@ pub fn hold_if_full(plane: &mut Plane, source: Key, target: Key) {
     let limits = &plane.limits;
     let (outbox_bytes, transactions) = (limits.outbox_bytes, limits.transactions_per_connection);
     let now_ms = plane.now_ms;
+    // The answers that a source owes come by reading it: two that wait for each other's would wait for good.
+    let of_source = plane.connections.get(source).map_or(0, |source| source.awaited.count);
     let Some(connection) = plane.connections.get_mut(target) else { return };
     // A link that were held by its own far end, for the responses that go there, could hold that end in turn, for good.
     let elsewhere = connection.full_elsewhere && !(source == target && connection.id == LINK);
-    // The answers that it owes come by reading it.
-    let owes_too_many = source != target && transactions != 0 && connection.awaited.count > transactions;
+    let owed = connection.awaited.count;
+    let owes_too_many = transactions != 0 && owed > transactions && (of_source <= transactions / 2 || owed > 2 * transactions);
     let full = outbox_bytes != 0 && connection.outbox.len() > outbox_bytes || owes_too_many || elsewhere;
     if !full {
         return;
     }
     connection.full_since_ms.get_or_insert(now_ms);
+    connection.owes_too_many |= owes_too_many;
     if connection.waiters.contains(&source) {
         return;
     }
@@ -35,17 +38,30 @@ pub fn release_if_drained(plane: &mut Plane, target: Key) {
     let limits = &plane.limits;
     let (outbox_bytes, transactions) = (limits.outbox_bytes, limits.transactions_per_connection);
     let Some(connection) = plane.connections.get_mut(target) else { return };
-    if connection.full_since_ms.is_none()
-        || outbox_bytes != 0 && connection.outbox.len() > outbox_bytes / 2
-        || connection.full_elsewhere
-    {
+    if connection.full_since_ms.is_none() || outbox_bytes != 0 && connection.outbox.len() > outbox_bytes / 2 {
         return;
     }
-    if transactions == 0 || connection.awaited.count <= transactions / 2 {
+    let owes = |connection: &Connection| transactions != 0 && connection.awaited.count > transactions / 2;
+    connection.owes_too_many &= owes(connection);
+    if !connection.full_elsewhere && !connection.owes_too_many {
         release_waiters(plane, target);
-    } else if let Some(at) = connection.waiters.iter().position(|&source| source == target) {
-        connection.waiters.swap_remove(at);
-        resume(plane, target);
+        return;
+    }
+    // What its far end does not read is no reason for a link not to be read.
+    let link = connection.id == LINK;
+    let elsewhere = connection.full_elsewhere;
+    let waiters = std::mem::take(&mut connection.waiters);
+    let (go, stay): (Vec<Key>, Vec<Key>) = waiters
+        .into_iter()
+        .partition(|&source| if elsewhere { link && source == target } else { plane.connections.get(source).is_none_or(owes) });
+    if let Some(connection) = plane.connections.get_mut(target) {
+        if stay.is_empty() && !connection.shedding {
+            connection.full_since_ms = None;
+        }
+        connection.waiters = stay;
+    }
+    for source in go {
+        resume(plane, source);
     }
 }
 
@@ -54,6 +70,7 @@ pub fn release_waiters(plane: &mut Plane, target: Key) {
     let Some(connection) = plane.connections.get_mut(target) else { return };
     connection.full_since_ms = None;
     connection.shedding = false;
+    connection.owes_too_many = false;
     for source in std::mem::take(&mut connection.waiters) {
         resume(plane, source);
     }

@@ -7,6 +7,7 @@ use crate::counters::RESPONSE_KIND;
 use crate::flow::{hold_if_full, pause, resume};
 use crate::frame::{FailureReport, Frame, read_headers};
 use crate::plane::{OpenRequest, Plane};
+use crate::remote::LINK;
 use crate::reply::{ResponseTo, begin_frame, respond_plainly};
 use crate::route::{Path, Route, Verdict, resolve};
 use crate::send_stream::MIN_CHUNK_OCTETS;
@@ -90,6 +91,10 @@ const CACHED_PATH_BYTES: usize = 1024;
 /// which is answered 506 (core C-081).
 pub fn learn_peer(plane: &mut Plane, route: &Route, source: Key) -> bool {
     let (true, [key]) = (route.to_client, route.sessions.as_slice()) else { return true };
+    // Over it all sessions of another worker come, each known by its URI: as on a path through two sessions of one worker.
+    if plane.connections.get(source).is_some_and(|source| source.id == LINK) {
+        return true;
+    }
     let Some(session) = plane.sessions.get(*key) else { return true };
     let Some(from) = route.from_path.first() else { return true };
     if session.peer == Some(source) && session.peer_uri == **from {
@@ -308,9 +313,14 @@ fn refuse_malformed(plane: &mut Plane, source: Key, frame: Frame<'_>) {
 
 /// Refuses a request whose paths are good, or hands it to the control plane.
 fn refuse(plane: &mut Plane, source: Key, frame: Frame<'_>, route: &Route, verdict: Verdict) {
-    let Verdict::Refuse(status) = verdict else {
-        pass_up(plane, source, frame, route);
-        return;
+    let status = match verdict {
+        Verdict::Refuse(status) => status,
+        // What comes out of another own session is for no control plane (route.rs, `unknown`).
+        _ if plane.connections.get(source).is_some_and(|source| source.id == LINK) => 481,
+        _ => {
+            pass_up(plane, source, frame, route);
+            return;
+        }
     };
     plane.counters.refuse(status);
     if route.misdirected && closes_misdirected(plane, source) {

@@ -137,18 +137,20 @@ impl Inbox {
     }
 
     /// Puts commands in, in order, with one wake. For a worker that has ended they are dropped, and whoever waits for the answer
-    /// to a question among them hears that none comes.
-    pub fn put(&self, commands: &mut Vec<Command>, bytes: usize) {
+    /// to a question among them hears that none comes; connections among them come back.
+    pub fn put(&self, commands: &mut Vec<Command>, bytes: usize) -> Vec<Moving> {
         let mut queue = lock(&self.queue);
         if queue.closed {
             drop(queue);
+            let moving = moving_of(commands);
             commands.clear();
-            return;
+            return moving;
         }
         queue.commands.append(commands);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         drop(queue);
         self.wake();
+        Vec::new()
     }
 
     /// Puts a command in without a wake; for a worker that has ended it is dropped.
@@ -203,13 +205,13 @@ impl Inbox {
 
     /// The worker ends: it takes nothing from now on. Returns what moves to it and has not been looked at.
     pub fn close(&self) -> Vec<Moving> {
-        let (commands, arrivals) = {
+        let (mut commands, mut arrivals) = {
             let mut queue = lock(&self.queue);
             queue.closed = true;
             self.bytes.store(0, Ordering::Relaxed);
             (mem::take(&mut queue.commands), mem::take(&mut queue.arrivals))
         };
-        drop(commands);
+        arrivals.append(&mut moving_of(&mut commands));
         arrivals
     }
 
@@ -225,6 +227,18 @@ impl Inbox {
         queue.awaited |= self.is_full();
         self.is_full()
     }
+}
+
+/// Takes the connections that move out of a list of commands.
+pub fn moving_of(commands: &mut Vec<Command>) -> Vec<Moving> {
+    let mut moving = Vec::new();
+    for command in mem::take(commands) {
+        match command {
+            Command::Other(Message::Adopt(one)) => moving.push(*one),
+            other => commands.push(other),
+        }
+    }
+    moving
 }
 
 /// What the workers share.

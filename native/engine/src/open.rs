@@ -51,9 +51,11 @@ pub fn open_session(plane: &mut Plane, id: SessionId, spec: SessionSpec) {
     }
 }
 
-/// The client has gone while its AUTH was being decided: the session ends before it began.
+/// The client has gone while its AUTH was being decided, or there is a session of that URI: this one ends before it began.
 fn not_opened(plane: &mut Plane, session: SessionId, uri: &[u8]) {
-    plane.shared.forget_session(uri);
+    if plane.sessions.find(uri).is_none() {
+        plane.shared.forget_session(uri);
+    }
     plane.emit(Event::SessionClosed { session, reason: SessionCloseReason::ConnectionClosed });
 }
 

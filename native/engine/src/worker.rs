@@ -11,7 +11,7 @@ use crate::contract::{Answer, CloseReason, ConnectSpec, ConnectionId, RequestId}
 use crate::dial;
 use crate::external;
 use crate::forward::request_done;
-use crate::inbox::{Command, Query, Taken, lock};
+use crate::inbox::{Command, Query, Taken, lock, moving_of};
 use crate::listener::{FIRST_LISTENER, Listener};
 use crate::merge::merge;
 use crate::open::{extend_session, open_session};
@@ -222,6 +222,10 @@ impl Worker {
             self.on_command(command);
         }
         self.commands = commands;
+        if self.stopped {
+            self.stop();
+            return;
+        }
         self.plane.look_for_room();
     }
 
@@ -291,7 +295,7 @@ impl Worker {
             }
             Command::Query(query) => self.answer_query(&query),
             Command::Other(message) => plane.on_message(message),
-            Command::Stop => self.stop(),
+            Command::Stop => self.stopped = true,
         }
     }
 
@@ -325,8 +329,12 @@ impl Worker {
         self.unlisten_all();
         let plane = &mut self.plane;
         plane.draining = true;
-        // Who has come here in this moment is told of, too.
-        for moving in Arc::clone(&plane.shared).inbox(plane.worker).close() {
+        // Who has come here in this moment, or was to leave, is told of, too.
+        let mut moving = plane.shared.inbox(plane.worker).close();
+        for (pending, _) in &mut plane.others.pending {
+            moving.append(&mut moving_of(pending));
+        }
+        for moving in moving {
             plane.adopt(moving);
         }
         let connections: Vec<Key> = plane.connections.keys(0, usize::MAX).collect();
@@ -342,7 +350,6 @@ impl Worker {
         for event in mem::take(&mut plane.events) {
             self.ring.force(event);
         }
-        self.stopped = true;
     }
 }
 

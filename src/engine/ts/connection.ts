@@ -71,6 +71,8 @@ export class Connection {
   pauses = 0;
   /** Since when the outbox has been above its high-water mark; −1: it is not. */
   fullSinceMs = -1;
+  /** Sources wait for it because of the answers that it owes. */
+  owesTooMany = false;
   /** Full for so long that what is meant for it fails, so that its sources can serve others (relay R-085). */
   shedding = false;
 

@@ -7,11 +7,15 @@ import type { Plane } from './plane.ts';
  */
 export function holdIfFull(plane: Plane, source: Connection, target: Connection): void {
   const { outboxBytes, transactionsPerConnection } = plane.limits;
-  // The answers that it owes come by reading it.
+  // The answers that a source owes come by reading it: two that wait for each other's would wait for good.
+  const owed = target.awaited.count;
   const owesTooMany =
-    source !== target && transactionsPerConnection !== 0 && target.awaited.count > transactionsPerConnection;
+    transactionsPerConnection !== 0 &&
+    owed > transactionsPerConnection &&
+    (source.awaited.count <= transactionsPerConnection / 2 || owed > 2 * transactionsPerConnection);
   if (!owesTooMany && (outboxBytes === 0 || target.outbox.bytes <= outboxBytes)) return;
   if (target.fullSinceMs < 0) target.fullSinceMs = plane.nowMs;
+  target.owesTooMany ||= owesTooMany;
   if (target.waiters.has(source)) return;
   target.waiters.add(source);
   pause(plane, source);
@@ -22,8 +26,13 @@ export function releaseIfDrained(plane: Plane, target: Connection): void {
   if (target.fullSinceMs < 0) return;
   const { outboxBytes, transactionsPerConnection } = plane.limits;
   if (outboxBytes !== 0 && target.outbox.bytes > outboxBytes / 2) return;
-  if (transactionsPerConnection !== 0 && target.awaited.count > transactionsPerConnection / 2) {
-    if (target.waiters.delete(target)) resume(target);
+  const owes = (connection: Connection): boolean =>
+    transactionsPerConnection !== 0 && connection.awaited.count > transactionsPerConnection / 2;
+  if (target.owesTooMany && owes(target)) {
+    for (const source of target.waiters) {
+      if (owes(source) && target.waiters.delete(source)) resume(source);
+    }
+    if (target.waiters.size === 0 && !target.shedding) target.fullSinceMs = -1;
     return;
   }
   releaseWaiters(target);
@@ -33,6 +42,7 @@ export function releaseIfDrained(plane: Plane, target: Connection): void {
 export function releaseWaiters(target: Connection): void {
   target.fullSinceMs = -1;
   target.shedding = false;
+  target.owesTooMany = false;
   for (const source of target.waiters) resume(source);
   target.waiters.clear();
 }

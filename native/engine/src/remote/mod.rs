@@ -101,8 +101,15 @@ impl Plane {
     pub fn deliver(&mut self) {
         for worker in 0..self.others.pending.len() {
             let (pending, bytes) = &mut self.others.pending[worker];
+            // Where a connection has moved to, it is told of behind what is told of it here.
+            let moves = |command: &Command| matches!(command, Command::Other(Message::Adopt(_)));
+            if self.ring_full && pending.iter().any(moves) {
+                continue;
+            }
             if !pending.is_empty() {
-                self.shared.inbox(worker).put(pending, mem::take(bytes));
+                for moving in self.shared.inbox(worker).put(pending, mem::take(bytes)) {
+                    self.adopt(moving);
+                }
             }
             if !self.others.waiting[worker].is_empty() && !self.shared.inbox(worker).await_room() {
                 self.room_at(worker);

@@ -1,7 +1,7 @@
 //! Clients that stay on their worker although they talk to one of another: something there hangs on them, or may be on its way.
 
 use crate::bench::{Bench, Client, Setup, worker_of};
-use crate::peer::{request, send};
+use crate::peer::{BOB, Peer, request, send};
 use crate::together::{path, say};
 use msrp_engine::contract::{CloseReason, Event, ExternalSpec, SessionSpec};
 use std::collections::{HashMap, HashSet};
@@ -177,9 +177,14 @@ fn beginnings_are_told_before_ends() {
         }
     }
     bench.release();
+    beginnings_before_ends(&mut bench, 24);
+}
+
+/// So many peers whose garbage ends them are told of in order.
+fn beginnings_before_ends(bench: &mut Bench, count: usize) {
     let mut opened = HashSet::new();
     let mut closed = 0;
-    while closed < 24 {
+    while closed < count {
         let (id, is_end) = bench.event("a beginning or an end", |event| match event {
             Event::Opened { connection, .. } => Some((*connection, false)),
             Event::Closed { connection, reason: CloseReason::ProtocolError, .. } => Some((*connection, true)),
@@ -195,17 +200,37 @@ fn beginnings_are_told_before_ends() {
 }
 
 #[test]
+fn beginnings_are_told_before_ends_while_there_is_no_room() {
+    for _ in 0..3 {
+        let mut setup = Setup::workers(2);
+        setup.ring_events = 4;
+        let mut bench = Bench::start(setup);
+        let ben = bench.client_on(1, "ben");
+        let text = send("v001", &ben.path(), BOB, "x") + "garbage\r\ngarbage\r\n\r\n";
+        let sockets: Vec<_> = (0..60).map(|_| bench.socket()).collect();
+        for mut socket in &sockets {
+            socket.write_all(text.as_bytes()).expect("room");
+        }
+        // Nobody takes events for a while, which the workers fill the ring in.
+        thread::sleep(Duration::from_millis(100));
+        beginnings_before_ends(&mut bench, 60);
+    }
+}
+
+#[test]
 fn at_a_stop_every_end_is_told() {
     for round in 0..25 {
         let mut bench = Bench::start(Setup::workers(2));
         let (guests, hosts): (Vec<Client>, Vec<Client>) =
             (0..30).map(|i| (bench.client_on(0, &format!("guest{i}")), bench.client_on(1, &format!("host{i}")))).unzip();
-        let ids: HashSet<u64> = guests.iter().chain(&hosts).map(|client| client.peer.id).collect();
-        let texts: Vec<_> = guests
-            .iter()
-            .zip(&hosts)
-            .map(|(guest, host)| (guest.peer.writer(), send("one1", &path(guest, host), &guest.own, "hello")))
-            .collect();
+        let peers: Vec<Peer> = (0..30).map(|_| bench.connect_on(0)).collect();
+        let clients = guests.iter().chain(&hosts).map(|client| client.peer.id);
+        let ids: HashSet<u64> = clients.chain(peers.iter().map(|peer| peer.id)).collect();
+        let mut texts = Vec::new();
+        for ((guest, host), peer) in guests.iter().zip(&hosts).zip(&peers) {
+            texts.push((guest.peer.writer(), send("one1", &path(guest, host), &guest.own, "hello")));
+            texts.push((peer.writer(), send("two2", &host.path(), BOB, "hello")));
+        }
         thread::scope(|scope| {
             scope.spawn(move || {
                 for (mut writer, text) in texts {
@@ -224,7 +249,7 @@ fn at_a_stop_every_end_is_told() {
                 _ => {}
             }
         }
-        assert_eq!((closed.len(), sessions), (60, 60), "round {round}");
+        assert_eq!((closed.len(), sessions), (90, 60), "round {round}");
     }
 }
 

@@ -9,7 +9,7 @@ use msrp_engine::{Clock, Engine, Options};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -309,6 +309,8 @@ impl Bench {
 
     /// Holds the worker of a connection, which closes for it, at the end of a turn. Events before must have been taken.
     pub fn hold(&mut self, victim: &Peer) {
+        // A wake of the turn before may still be under way: each worker answers in a later one.
+        let _ = self.engine.stats();
         let _ = self.events();
         self.gate.lock().hold = true;
         self.engine.close_connection(victim.id, CloseReason::Command);
@@ -338,6 +340,14 @@ impl Bench {
     /// The next wake panics, on the thread of the worker that calls it.
     pub fn poison(&self) {
         self.gate.lock().panic = true;
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        // A test that has failed holds nobody: the engine waits for its workers.
+        self.gate.wakes.lock().unwrap_or_else(PoisonError::into_inner).hold = false;
+        self.gate.changed.notify_all();
     }
 }
 

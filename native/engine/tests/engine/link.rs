@@ -1,7 +1,9 @@
 //! Paths through two sessions of this relay that live on different workers.
 
 use crate::bench::{Bench, Client, Setup};
-use crate::peer::{request, send};
+use crate::peer::{BOB, request, send};
+use crate::together::say;
+use msrp_engine::contract::{Event, SessionSpec};
 
 fn ends(setup: Setup) -> (Bench, Client, Client) {
     let mut bench = Bench::start(setup);
@@ -38,6 +40,56 @@ fn messages_responses_and_reports_pass_both_sessions() {
     bench.until("all answers", |engine| engine.stats().transactions == 0);
     assert_eq!(bench.engine.connections().len(), 2);
     assert_eq!(bench.sends(), 2 * 100);
+}
+
+#[test]
+fn an_auth_is_told_of_and_answered_as_on_one_worker() {
+    let (mut bench, mut anna, mut ben) = ends(Setup::workers(2));
+    let to = format!("{} {} {}", anna.uri, ben.uri, ben.own);
+    let headers = "Authorization: Digest username=\"x\"\r\n";
+    anna.peer.write(request("auth", "AUTH", &to, &anna.own, headers, None, '$'));
+    let got = ben.peer.expect("AUTH");
+    ben.peer.write(got.response(401));
+    anna.peer.expect("401");
+    let id = anna.peer.id;
+    let rejected = |event: &Event| if let Event::AuthRejected { connection } = event { Some(*connection) } else { None };
+    assert_eq!(bench.event("the rejection", rejected), id);
+    // For the session alone there is nobody behind it.
+    anna.peer.write(request("none", "AUTH", &format!("{} {}", anna.uri, ben.uri), &anna.own, "", None, '$'));
+    assert_eq!(anna.peer.expect("481").tid, "none");
+    assert!(!bench.events().iter().any(|event| rejected(event).is_some()), "it is told once");
+}
+
+#[test]
+fn one_client_takes_no_session_from_all_others() {
+    let mut bench = Bench::start(Setup::workers(2));
+    let mut anna = bench.busy_client_on(0, "anna");
+    let peer = bench.connect_on(1);
+    let own = format!("msrp://127.0.0.1:{}/ben;tcp", peer.local().port());
+    let uri = format!("msrp://127.0.0.1:{}/benSession0123456789;tcp", bench.port);
+    let session = bench.engine.open_session(SessionSpec {
+        uri: uri.clone().into(),
+        client_path: vec![own.clone().into()],
+        connection: peer.id,
+        relay: None,
+        expires_at_ms: 1e12,
+        exclusive_peer: true,
+    });
+    bench.until("its session", |engine| engine.sessions().iter().any(|info| info.session == session));
+    let mut ben = Client { peer, own, uri };
+    say(&mut anna, &mut ben, "one1", "hello");
+    let mut bob = bench.connect_on(1);
+    bob.write(send("bob1", &ben.path(), BOB, "x"));
+    bob.expect("200");
+    assert_eq!(bench.engine.sessions().iter().find(|info| info.session == session).unwrap().peer, Some(bob.id));
+}
+
+#[test]
+fn a_session_is_found_although_another_one_asked_for_its_uri() {
+    let (mut bench, mut anna, mut ben) = ends(Setup::workers(2));
+    let second = bench.open(ben.peer.id, &ben.uri, &ben.own);
+    bench.session_closed(second);
+    say(&mut anna, &mut ben, "one1", "is it there?");
 }
 
 #[test]
@@ -126,7 +178,7 @@ fn a_full_receiver_stops_the_sender_on_the_other_worker() {
     });
     // Two outboxes, an inbox that is emptied and the same one full again before its sources hear of the stop, and a read of each.
     let queued = bench.engine.stats().queued_bytes;
-    assert!(queued <= (2 << 18) + 6 * 65_536, "{queued}");
+    assert!(queued <= (2 << 18) + 8 * 65_536, "{queued}");
     for _ in 0..6000 {
         let got = ben.peer.expect("SEND");
         ben.peer.write(got.response(200));

@@ -12,6 +12,7 @@ mod forward;
 mod life;
 mod link;
 mod moving;
+mod mutual;
 mod pressure;
 mod remote;
 mod ring;

@@ -12,8 +12,8 @@ const OUTBOX: usize = 65_536;
 /// One read of each source may come on top of a limit, wherever it is queued.
 const READ: usize = 65_536;
 /// What may be on its way to another worker: an inbox that is being emptied, and the same one full again before those who fill it
-/// hear that the connection is full.
-const ON_ITS_WAY: usize = 2 << 18;
+/// hear that the connection is full; each with the read by which it became full.
+const ON_ITS_WAY: usize = 2 * ((1 << 18) + READ);
 
 fn setup(workers: usize) -> Setup {
     let mut setup = Setup::workers(workers);
