@@ -11,6 +11,7 @@ import { runScenario } from './rounds.ts';
 import type { Effort } from './rounds.ts';
 import { SCENARIOS } from './scenarios.ts';
 import type { Scenario } from './scenarios.ts';
+import { scriptCostUs } from './script-cost.ts';
 import { table, verdictText } from './table.ts';
 
 const HELP = `npm run bench:relay -- [options]
@@ -120,7 +121,7 @@ async function run(
     pinned: canPin() ? 'yes' : 'no',
     congestion_control: congestion,
   };
-  return { machine, absent, scenarios: results };
+  return { machine, absent, scenarios: results, scriptUs: scriptCostUs() };
 }
 
 /** The engines that can run. One that was asked for by name has to. */

@@ -37,6 +37,8 @@ export interface Results {
   /** Engines that could not run, and why. */
   readonly absent: Readonly<Partial<Record<Contender, string>>>;
   readonly scenarios: readonly ScenarioResult[];
+  /** What a fixed piece of JavaScript cost in the same run, in µs. */
+  readonly scriptUs?: number;
 }
 
 /** Ratios that are told and may be bounded. */

@@ -44,6 +44,17 @@ describe('the gate', () => {
     assert.equal(ratio(measured, 'ts/bare')?.high, 1.5);
   });
 
+  it('a bound of what is JavaScript is wider where that costs more beside the bare relay, never narrower', () => {
+    const gates: Gates = { ...GATES, scriptPerBare: { 'ts/bare': { chat: 0.1 } } };
+    const at = (ts: number, scriptUs: number) =>
+      judge({ ...results([scenario('chat', { bare, ts: bare.map(() => ts) })]), scriptUs }, gates).objections.length;
+    // 1 µs beside 10 of the bare relay is what the bound was set for; half as much again gives two thirds of that.
+    assert.deepEqual([at(20, 1), at(21, 1), at(26, 1.5), at(27, 1.5)], [0, 1, 0, 1]);
+    assert.deepEqual([at(20, 0.5), at(21, 0.5)], [0, 1]);
+    // Twice at most.
+    assert.deepEqual([at(33, 100), at(34, 100)], [0, 1]);
+  });
+
   it('judges the native engine as soon as it can run, against the other one, too', () => {
     const costs = { bare, ts: [18, 18, 18, 18, 18], native: [12, 12, 12, 12, 12] };
     assert.deepEqual(judge(results([scenario('chat', costs)], {}), GATES).objections, []);
