@@ -5,7 +5,7 @@ use crate::contract::{CloseReason, Event, SessionCloseReason};
 use crate::fail::fail_all;
 use crate::flow::release_waiters;
 use crate::plane::Plane;
-use crate::remote::{LINK, Note};
+use crate::remote::Note;
 use crate::send_stream;
 use crate::table::Key;
 use crate::tls::Tls;
@@ -27,7 +27,7 @@ pub fn close_with_status(plane: &mut Plane, key: Key, reason: CloseReason, detai
     }
     if connection.is_remote() {
         // Its owner decides; what hangs on the stand-in is settled when the owner says that it has closed.
-        connection.shut = connection.id != LINK;
+        connection.shut = !connection.is_link();
         plane.tell_owner(key, Note::Close(reason));
         return;
     }

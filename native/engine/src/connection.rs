@@ -4,6 +4,7 @@ use crate::contract::{ConnectionId, ListenerId};
 use crate::dial::Dial;
 use crate::external::Pipe;
 use crate::outbox::Outbox;
+use crate::remote::LINK;
 use crate::route::Route;
 use crate::table::Key;
 use crate::tap::Tap;
@@ -226,6 +227,11 @@ impl Connection {
     /// Bytes ever queued: what the kernel has, and what waits.
     pub fn queued_total(&self) -> u64 {
         self.bytes_out + self.outbox.len() as u64
+    }
+
+    /// True for the connection in memory to another worker.
+    pub fn is_link(&self) -> bool {
+        self.id == LINK
     }
 
     /// True for a stand-in.

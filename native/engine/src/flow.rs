@@ -3,7 +3,6 @@
 
 use crate::connection::Connection;
 use crate::plane::Plane;
-use crate::remote::LINK;
 use crate::table::Key;
 
 /// Stops the reading of `source` while `target` is full.
@@ -12,17 +11,17 @@ pub fn hold_if_full(plane: &mut Plane, source: Key, target: Key) {
     let limits = &plane.limits;
     let (outbox_bytes, transactions) = (limits.outbox_bytes, limits.transactions_per_connection);
     let now_ms = plane.now_ms;
-    // The answers that a source owes come by reading it: two that wait for each other's would wait for good.
-    let of_source = plane.connections.get(source).map_or(0, |source| source.awaited.count);
-    let Some(connection) = plane.connections.get_mut(target) else { return };
+    let Some(connection) = plane.connections.get(target) else { return };
     // A link that were held by its own far end, for the responses that go there, could hold that end in turn, for good.
-    let elsewhere = connection.full_elsewhere && !(source == target && connection.id == LINK);
+    let elsewhere = connection.full_elsewhere && !(source == target && connection.is_link());
+    // The answers that a source owes come by reading it: two that wait for each other's would wait for good.
     let owed = connection.awaited.count;
-    let owes_too_many = transactions != 0 && owed > transactions && (of_source <= transactions / 2 || owed > 2 * transactions);
-    let full = outbox_bytes != 0 && connection.outbox.len() > outbox_bytes || owes_too_many || elsewhere;
-    if !full {
+    let of_source = || plane.connections.get(source).map_or(0, |source| source.awaited.count);
+    let owes_too_many = transactions != 0 && owed > transactions && (owed > 2 * transactions || of_source() <= transactions / 2);
+    if !(outbox_bytes != 0 && connection.outbox.len() > outbox_bytes || owes_too_many || elsewhere) {
         return;
     }
+    let Some(connection) = plane.connections.get_mut(target) else { return };
     connection.full_since_ms.get_or_insert(now_ms);
     connection.owes_too_many |= owes_too_many;
     if connection.waiters.contains(&source) {
@@ -48,7 +47,7 @@ pub fn release_if_drained(plane: &mut Plane, target: Key) {
         return;
     }
     // What its far end does not read is no reason for a link not to be read.
-    let link = connection.id == LINK;
+    let link = connection.is_link();
     let elsewhere = connection.full_elsewhere;
     let waiters = std::mem::take(&mut connection.waiters);
     let (go, stay): (Vec<Key>, Vec<Key>) = waiters

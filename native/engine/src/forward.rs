@@ -1,13 +1,12 @@
 //! Whole requests: routed, and appended to the outbox of their target, all in one call.
 
 use crate::close::close_connection;
-use crate::connection::State;
+use crate::connection::{Connection, State};
 use crate::contract::{CloseReason, Event, Request};
 use crate::counters::RESPONSE_KIND;
 use crate::flow::{hold_if_full, pause, resume};
 use crate::frame::{FailureReport, Frame, read_headers};
 use crate::plane::{OpenRequest, Plane};
-use crate::remote::LINK;
 use crate::reply::{ResponseTo, begin_frame, respond_plainly};
 use crate::route::{Path, Route, Verdict, resolve};
 use crate::send_stream::MIN_CHUNK_OCTETS;
@@ -91,13 +90,13 @@ const CACHED_PATH_BYTES: usize = 1024;
 /// which is answered 506 (core C-081).
 pub fn learn_peer(plane: &mut Plane, route: &Route, source: Key) -> bool {
     let (true, [key]) = (route.to_client, route.sessions.as_slice()) else { return true };
-    // Over it all sessions of another worker come, each known by its URI: as on a path through two sessions of one worker.
-    if plane.connections.get(source).is_some_and(|source| source.id == LINK) {
-        return true;
-    }
     let Some(session) = plane.sessions.get(*key) else { return true };
     let Some(from) = route.from_path.first() else { return true };
     if session.peer == Some(source) && session.peer_uri == **from {
+        return true;
+    }
+    // Over a link all sessions of another worker come, each known by its URI: as on a path through two sessions of one worker.
+    if plane.connections.get(source).is_some_and(Connection::is_link) {
         return true;
     }
     if session.exclusive_peer
@@ -145,7 +144,7 @@ fn forward_send(plane: &mut Plane, source: Key, frame: Frame<'_>, route: &Rc<Rou
     }
     append_forwarded(plane, route.target, frame, &route.send_head, slot);
     if let Some(slot) = slot {
-        let queued_up_to = plane.connections.get(route.target).map_or(0, crate::connection::Connection::queued_total);
+        let queued_up_to = plane.connections.get(route.target).map_or(0, Connection::queued_total);
         let started_ms = plane.now_ms;
         let deadline_ms = started_ms.saturating_add(plane.limits.transaction_ms);
         let transaction = plane.transactions.at_mut(slot);
@@ -234,7 +233,7 @@ fn forward_other(plane: &mut Plane, source: Key, frame: Frame<'_>, route: &Rc<Ro
         let is_auth = number == method::AUTH;
         let has_credentials =
             is_auth && read_headers(frame.headers()).iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
-        let queued_up_to = plane.connections.get(route.target).map_or(0, crate::connection::Connection::queued_total);
+        let queued_up_to = plane.connections.get(route.target).map_or(0, Connection::queued_total);
         let started_ms = plane.now_ms;
         let deadline_ms = started_ms.saturating_add(plane.limits.transaction_ms);
         let transaction = plane.transactions.at_mut(slot);
@@ -316,7 +315,7 @@ fn refuse(plane: &mut Plane, source: Key, frame: Frame<'_>, route: &Route, verdi
     let status = match verdict {
         Verdict::Refuse(status) => status,
         // What comes out of another own session is for no control plane (route.rs, `unknown`).
-        _ if plane.connections.get(source).is_some_and(|source| source.id == LINK) => 481,
+        _ if plane.connections.get(source).is_some_and(Connection::is_link) => 481,
         _ => {
             pass_up(plane, source, frame, route);
             return;

@@ -3,7 +3,6 @@
 use crate::connection::{Connection, State};
 use crate::contract::{ConnectionInfo, SessionInfo, Stats};
 use crate::plane::Plane;
-use crate::remote::LINK;
 
 impl Plane {
     /// Connections whose sockets this worker owns; and, with the transactions alone, its stand-ins of others.
@@ -11,7 +10,7 @@ impl Plane {
         self.connections
             .iter()
             .map(|(_, connection)| connection)
-            .filter(|connection| connection.id != LINK)
+            .filter(|connection| !connection.is_link())
             .map(connection_info)
             .collect()
     }

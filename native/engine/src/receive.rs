@@ -1,7 +1,7 @@
 //! Bytes that have come in: framed, and every frame dealt with. What is incomplete is kept for the next time.
 
 use crate::close::{close_connection, destroy};
-use crate::connection::{Link, State};
+use crate::connection::{Connection, Link, State};
 use crate::contract::CloseReason;
 use crate::counters::RESPONSE_KIND;
 use crate::errno;
@@ -9,7 +9,6 @@ use crate::external;
 use crate::forward::{closes_misdirected, learn_peer, message_limit, on_request, route_of};
 use crate::frame::Frame;
 use crate::plane::Plane;
-use crate::remote::LINK;
 use crate::response::on_response;
 use crate::route::{Route, Verdict};
 use crate::send_stream;
@@ -217,7 +216,7 @@ pub fn scan_all(plane: &mut Plane, key: Key, bytes: &[u8], records: &mut [u32]) 
                 if plane.move_before(key, frame, bytes) {
                     return bytes.len();
                 }
-                if plane.connections.get(key).is_some_and(|connection| connection.id == LINK) {
+                if plane.connections.get(key).is_some_and(Connection::is_link) {
                     on_record(plane, key, frame);
                 } else {
                     plane.on_frame(key, frame);

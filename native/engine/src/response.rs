@@ -7,7 +7,6 @@ use crate::fail::fail_transaction;
 use crate::flow::{hold_if_full, release_if_drained};
 use crate::frame::{Frame, read_headers};
 use crate::plane::Plane;
-use crate::remote::LINK;
 use crate::reply::begin_frame;
 use crate::route::Route;
 use crate::send_stream;
@@ -100,7 +99,7 @@ fn pass_back(plane: &mut Plane, slot: Slot, frame: Frame<'_>) {
         && !is_stale(frame.headers())
         && let Some(rejected) = plane.connections.get(source)
         // The worker at its other end tells.
-        && rejected.id != LINK
+        && !rejected.is_link()
     {
         let event = Event::AuthRejected { connection: rejected.id };
         plane.emit_from(source, event);
